@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+#define LINE_MAX_BYTES 2048
+
+static struct {
+	int fd;			/* where lines go, unless to syslog */
+	int to_syslog;
+	enum log_level level;
+	char ident[32];
+	char context[64];
+	void (*sink)(enum log_level, const char *);
+} state = { .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO };
+
+static const char *const level_names[] = { "error", "warning", "info",
+	"debug" };
+
+int
+log_level_parse(const char *name, enum log_level *level)
+{
+	for (size_t i = 0; i < sizeof(level_names) / sizeof(*level_names); i++)
+		if (strcmp(name, level_names[i]) == 0) {
+			*level = (enum log_level)i;
+			return 0;
+		}
+	return ERR_USAGE;
+}
+
+int
+log_open(const char *target, const char *ident, enum log_level level,
+    struct err *err)
+{
+	int fd;
+
+	snprintf(state.ident, sizeof(state.ident), "%s", ident);
+	state.level = level;
+	if (target == NULL || strcmp(target, "-") == 0) {
+		log_close();
+		return 0;
+	}
+	if (strcmp(target, "syslog") == 0) {
+		log_close();
+		/* LOG_NDELAY: the sandbox comes later and forbids sockets. */
+		openlog(state.ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		state.to_syslog = 1;
+		return 0;
+	}
+	fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
+	    O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot open the log file %s",
+		    target);
+	log_close();
+	state.fd = fd;
+	return 0;
+}
+
+void
+log_close(void)
+{
+	if (state.to_syslog)
+		closelog();
+	else if (state.fd != STDERR_FILENO)
+		close(state.fd);
+	state.to_syslog = 0;
+	state.fd = STDERR_FILENO;
+}
+
+void
+log_set_context(const char *context)
+{
+	snprintf(state.context, sizeof(state.context), "%s", context);
+}
+
+void
+log_set_sink(void (*sink)(enum log_level, const char *))
+{
+	state.sink = sink;
+}
+
+/* One line is one write, so that lines of two processes do not mix. Control
+ * characters are replaced: part of the text may come from outside. */
+static void
+emit(enum log_level level, char *text)
+{
+	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO,
+		LOG_DEBUG };
+	char line[LINE_MAX_BYTES + 256];
+	struct timespec now;
+	struct tm tm;
+	char when[32];
+	int n;
+
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	if (state.sink != NULL) {
+		state.sink(level, text);
+		return;
+	}
+	if (state.to_syslog) {
+		syslog(priorities[level], "%s%s%s: %s", state.context,
+		    state.context[0] ? " " : "", level_names[level], text);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+	n = snprintf(line, sizeof(line), "%s.%03ldZ %s[%d]%s%s %s: %s\n", when,
+	    now.tv_nsec / 1000000, state.ident, (int)getpid(),
+	    state.context[0] ? " " : "", state.context, level_names[level],
+	    text);
+	if (n > 0 && write(state.fd, line, (size_t)n) < 0) {
+		/* A log that cannot be written must not stop a vTPM. */
+	}
+}
+
+void
+log_line(enum log_level level, const char *fmt, ...)
+{
+	char text[LINE_MAX_BYTES];
+	va_list ap;
+
+	if (level > state.level)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	emit(level, text);
+}
+
+void
+log_event(enum log_level level, const char *name, const char *fmt, ...)
+{
+	char text[LINE_MAX_BYTES];
+	va_list ap;
+	int n;
+
+	if (level > state.level)
+		return;
+	n = snprintf(text, sizeof(text), "event=%s ", name);
+	if (n < 0 || (size_t)n >= sizeof(text))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
+	va_end(ap);
+	emit(level, text);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/secret.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+/* The header shares the locked mapping with the bytes, so that one munmap
+ * releases all. */
+struct secret {
+	size_t map_size;
+	size_t size;
+	uint8_t data[];
+};
+
+void
+cleanse(void *data, size_t size)
+{
+	explicit_bzero(data, size);
+}
+
+struct secret *
+secret_new(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t map_size;
+	struct secret *s;
+
+	if (size > SIZE_MAX / 2) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	map_size = (sizeof(*s) + size + page - 1) / page * page;
+	s = mmap(NULL, map_size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s == MAP_FAILED)
+		return NULL;
+	if (mlock(s, map_size) < 0) {
+		int sys = errno;
+
+		munmap(s, map_size);
+		errno = sys;
+		return NULL;
+	}
+	/* Both are advice that old kernels may not know; the process's own
+	 * PR_SET_DUMPABLE and RLIMIT_CORE stand behind the first. */
+	(void)madvise(s, map_size, MADV_DONTDUMP);
+	(void)madvise(s, map_size, MADV_WIPEONFORK);
+	s->map_size = map_size;
+	s->size = size;
+	return s;
+}
+
+struct secret *
+secret_from(const void *data, size_t size)
+{
+	struct secret *s = secret_new(size);
+
+	if (s != NULL && size > 0)
+		memcpy(s->data, data, size);
+	return s;
+}
+
+void
+secret_free(struct secret *s)
+{
+	size_t map_size;
+
+	if (s == NULL)
+		return;
+	map_size = s->map_size;
+	cleanse(s, map_size);
+	munmap(s, map_size);
+}
+
+uint8_t *
+secret_data(struct secret *s)
+{
+	return s->data;
+}
+
+const uint8_t *
+secret_bytes(const struct secret *s)
+{
+	return s->data;
+}
+
+size_t
+secret_size(const struct secret *s)
+{
+	return s->size;
+}
+
+void
+secret_truncate(struct secret *s, size_t size)
+{
+	if (size >= s->size)
+		return;
+	cleanse(s->data + size, s->size - size);
+	s->size = size;
+}
+
+bool
+secret_equal(const struct secret *a, const struct secret *b)
+{
+	volatile uint8_t diff = 0;
+
+	if (a->size != b->size)
+		return false;
+	for (size_t i = 0; i < a->size; i++)
+		diff |= a->data[i] ^ b->data[i];
+	return diff == 0;
+}
+
+struct secret *
+secret_read_fd(int fd, size_t max, struct err *err)
+{
+	struct secret *s = NULL;
+	size_t used = 0;
+
+	if ((s = secret_new(max + 2)) == NULL) {
+		err_sys(err, errno, "cannot lock %zu bytes of memory for a "
+		    "secret (raise the memlock limit)", max + 2);
+		return NULL;
+	}
+	for (;;) {
+		ssize_t n = read(fd, s->data + used, max + 2 - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			err_sys(err, errno,
+			    "cannot read the secret from descriptor %d", fd);
+			goto fail;
+		}
+		if (n == 0)
+			break;
+		used += (size_t)n;
+		if (used == max + 2)
+			break;
+	}
+	if (used > 0 && s->data[used - 1] == '\n')
+		used--;
+	if (used == 0) {
+		err_set(err, ERR_USAGE, "descriptor %d gave an empty secret",
+		    fd);
+		goto fail;
+	}
+	if (used > max) {
+		err_set(err, ERR_USAGE, "the secret on descriptor %d is longer "
+		    "than %zu bytes", fd, max);
+		goto fail;
+	}
+	secret_truncate(s, used);
+	return s;
+fail:
+	secret_free(s);
+	return NULL;
+}

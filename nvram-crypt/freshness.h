@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Freshness: who may open a VM's state, and which copy is the latest. A
+ * provider keeps, per VM, an epoch, whether the last owner closed cleanly,
+ * and the digest of what it left. design.md, "Freshness"; doc/nvram-format.md
+ * tells the order of writes and why each crash in between is harmless.
+ */
+#ifndef NVRAM_CRYPT_FRESHNESS_H
+#define NVRAM_CRYPT_FRESHNESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/uuid.h"
+#include "nvram-crypt/native.h"
+
+#define FRESHNESS_DIGEST_SIZE 32
+
+/* What a file says of itself, all of it authenticated by then. */
+struct freshness_claim {
+	uint8_t uuid[UUID_SIZE];
+	uint64_t epoch;
+	uint8_t digest[FRESHNESS_DIGEST_SIZE];	/* of superblock and slot */
+	bool host_bound;	/* only this host's native key opens it: then a
+				 * missing record is refused too */
+};
+
+struct freshness;
+
+/* The host's own records. Keeps its own descriptor of the record from
+ * freshness_acquire on, so that it works after privileges and paths are gone. */
+int freshness_native(struct freshness **out, const struct native *n,
+    struct err *err);
+void freshness_free(struct freshness *f);
+
+/* First record of a VM that has just been created, at epoch and digest, clean. ERR_EXISTS. */
+int freshness_register(struct freshness *f, const struct freshness_claim *c,
+    struct err *err);
+/* Judges the claim and takes the next epoch for this owner: ERR_STALE for an
+ * older copy, or another copy of the last epoch after a clean close; ERR_BUSY
+ * when another process on this host owns the VM (also through a copy of the
+ * file at another path). The caller then writes *epoch into the file and
+ * confirms. With accept, a stale claim is taken all the same. */
+int freshness_acquire(struct freshness *f, const struct freshness_claim *c,
+    bool accept, uint64_t *epoch, struct err *err);
+int freshness_confirm(struct freshness *f, struct err *err);
+/* Clean close with the digest of the final state; gives up ownership. */
+int freshness_release(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err);
+/* Removes the record of a destroyed VM. */
+int freshness_forget(struct freshness *f, const uint8_t uuid[UUID_SIZE],
+    struct err *err);
+/* Judges only; takes nothing. 0, ERR_STALE or ERR_NOTFOUND. */
+int freshness_check(struct freshness *f, const struct freshness_claim *c,
+    struct err *err);
+
+#endif

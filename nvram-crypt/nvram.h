@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The nvram file: the whole state of one vTPM, always encrypted, authenticated
+ * before it is parsed, updated by one pwrite and one fdatasync of preallocated
+ * space. doc/nvram-format.md specifies the bytes.
+ *
+ * Life of a file in use:
+ *
+ *   nvram_open -> nvram_unlock -> nvram_acquire -> nvram_get / nvram_commit ...
+ *       -> nvram_release -> nvram_close
+ *
+ * Tools that only look stop after nvram_open (plain header, unauthenticated)
+ * or nvram_unlock.
+ */
+#ifndef NVRAM_CRYPT_NVRAM_H
+#define NVRAM_CRYPT_NVRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/secret.h"
+#include "base/uuid.h"
+#include "nvram-crypt/freshness.h"
+#include "nvram-crypt/protector.h"
+#include "nvram-crypt/store.h"
+
+#define NVRAM_NAME_SIZE 64		/* with the final NUL */
+#define NVRAM_STATE_MAX (256u * 1024u)	/* bytes of all records together */
+
+/* Kinds of state record in a slot. */
+enum nvram_kind {
+	NVRAM_PERMANENT = 1,	/* libtpms TPMLIB_STATE_PERMANENT */
+	NVRAM_VOLATILE = 2,	/* libtpms TPMLIB_STATE_VOLATILE; only as long as
+				 * it belongs to the permanent one beside it */
+};
+
+struct nvram_record {
+	uint32_t kind;
+	const uint8_t *data;
+	size_t size;
+};
+
+/* The superblock in use, as far as people see it. */
+struct nvram_header {
+	uint32_t format;		/* version of the file format */
+	uint8_t uuid[UUID_SIZE];	/* of the VM */
+	char name[NVRAM_NAME_SIZE];
+	uint64_t created;		/* seconds since 1970, UTC */
+	uint64_t generation;		/* of the superblock */
+	uint64_t epoch;
+	uint8_t dek_id[DEK_ID_SIZE];
+	uint32_t superblock_size;
+	uint32_t slot_size;
+	uint32_t state_version;		/* libtpms version that wrote the state,
+					 * TPMLIB_GetVersion() */
+	char owner[128];		/* host name and pid of the last opener */
+	size_t n_protectors;
+	struct protector protectors[PROTECTOR_SLOTS];
+};
+
+/* One superblock or slot as verify found it. */
+enum nvram_area_state {
+	NVRAM_AREA_CURRENT,	/* valid, and the one in use */
+	NVRAM_AREA_OLDER,	/* valid, superseded */
+	NVRAM_AREA_EMPTY,	/* never written */
+	NVRAM_AREA_TORN,	/* does not authenticate */
+};
+
+struct nvram_area {
+	enum nvram_area_state state;
+	uint64_t sequence;	/* generation or sequence; 0 unless valid */
+	uint64_t epoch;
+	size_t state_size;	/* slots: bytes of state in it */
+};
+
+struct nvram_report {
+	struct nvram_area superblock[2];
+	struct nvram_area slot[2];
+};
+
+struct nvram;
+
+struct nvram_create_args {
+	const char *path;
+	uint8_t uuid[UUID_SIZE];
+	const char *name;		/* may be NULL */
+	uint32_t state_version;
+	const struct protector_ops *protector;	/* the first one */
+	const struct protector_creds *creds;
+	const struct nvram_record *records;
+	size_t n_records;
+	struct freshness *freshness;	/* NULL: register nowhere */
+};
+
+/* Makes a new file, mode 0600, whole or not at all: written under a temporary name in
+ * the same directory, synced, then linked in place without replacing
+ * (ERR_EXISTS). All space is allocated and written. */
+int nvram_create(const struct nvram_create_args *args, struct err *err);
+
+/* Opens and, with writable, takes the OFD lock (ERR_BUSY says who, from the
+ * owner record). Symbolic links are followed; anything but a regular file is
+ * refused. Reads the superblocks; believes nothing yet. */
+int nvram_open(struct nvram **out, const char *path, bool writable,
+    struct err *err);
+/* The same over a storage layer of the caller's, which is closed by
+ * nvram_close; name is for messages. */
+int nvram_open_store(struct nvram **out, struct store *store, const char *name,
+    struct err *err);
+void nvram_close(struct nvram *nv);
+
+/* Of the newest superblock that looks whole; authenticated only after
+ * nvram_unlock. */
+const struct nvram_header *nvram_header(const struct nvram *nv);
+bool nvram_unlocked(const struct nvram *nv);
+
+/* Opens a protector with creds, authenticates superblock and slots, loads the
+ * newest valid state. ERR_KEY: nothing fits (the text names each protector
+ * there is); ERR_AUTH: damaged. A torn area that was passed over is in the
+ * report and a log event nvram.torn. */
+int nvram_unlock(struct nvram *nv, const struct protector_creds *creds,
+    struct err *err);
+const struct nvram_report *nvram_report(const struct nvram *nv);
+
+/* Freshness: takes the next epoch and writes it into the file. Needs writable
+ * and unlocked. f must live until nvram_release or nvram_close. */
+int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
+    struct err *err);
+/* What this file would claim. */
+void nvram_claim(const struct nvram *nv, struct freshness_claim *claim);
+
+/* The state record of a kind as last committed; ERR_NOTFOUND. The bytes are
+ * the file's own until the next commit or close. */
+int nvram_get(const struct nvram *nv, enum nvram_kind kind,
+    const uint8_t **data, size_t *size, struct err *err);
+
+/* Replaces the state by exactly these records: one pwrite of the inactive slot and
+ * one fdatasync. When it fails the previous state stays current, in the file
+ * and here, and the call can be repeated. The data may be in memory that
+ * somebody else writes to meanwhile: it is copied once, first. ERR_STALE
+ * after the epoch was taken by another. */
+int nvram_commit(struct nvram *nv, const struct nvram_record *records,
+    size_t n_records, struct err *err);
+
+/* Updates the version in the header if it differs (superblock write). */
+int nvram_set_state_version(struct nvram *nv, uint32_t version,
+    struct err *err);
+
+/* Clean end of ownership: reports the digest. */
+int nvram_release(struct nvram *nv, struct err *err);
+
+/* Protectors, on a file that is unlocked, writable and (where it has a
+ * freshness record) acquired. index: slot in header->protectors. Removing the
+ * last one is ERR_REFUSED. Superblock writes, atomic. */
+int nvram_protector_add(struct nvram *nv, const struct protector_ops *ops,
+    const struct protector_creds *creds, const char *label, struct err *err);
+int nvram_protector_remove(struct nvram *nv,
+    const uint8_t id[PROTECTOR_ID_SIZE], struct err *err);
+
+/* Shallow: all protectors that creds can make are wrapped anew, the DEK stays.
+ * Deep: a new DEK, state and superblock written under it, old copies
+ * overwritten. Every protector must be makeable from creds, else ERR_KEY and
+ * nothing has changed. Atomic, and can be repeated after a crash. */
+int nvram_rekey(struct nvram *nv, bool deep,
+    const struct protector_creds *creds, struct err *err);
+
+/* Overwrites the DEK's wrapped copies in both superblocks, syncs, overwrites
+ * the rest, syncs, removes the file. Takes the lock; needs no key. */
+int nvram_destroy(const char *path, struct err *err);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The few operations that an nvram file needs of its storage, as a table, so
+ * that tests can put a storage under it that tears, loses and fails writes.
+ */
+#ifndef NVRAM_CRYPT_STORE_H
+#define NVRAM_CRYPT_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct store;
+
+/* Each returns 0 (size: bytes) or -errno; transfers are whole. */
+struct store_ops {
+	int (*read)(struct store *s, void *data, size_t size, uint64_t offset);
+	int (*write)(struct store *s, const void *data, size_t size,
+	    uint64_t offset);
+	int (*sync)(struct store *s);		/* fdatasync */
+	int64_t (*size)(struct store *s);
+	void (*close)(struct store *s);
+};
+
+struct store {
+	const struct store_ops *ops;
+};
+
+/* A regular file. Opened, checked, and with writable locked (OFD, exclusive, not waiting: ERR_BUSY). */
+int store_open_file(struct store **out, const char *path, bool writable,
+    struct err *err);
+
+#endif
