@@ -4,6 +4,7 @@
 # an unpacked release) has. The Makefile gives $top_srcdir, $top_builddir and
 # $lint_cflags (what pkg-config said).
 set -u
+: "${top_srcdir:?run me by make lint}" "${top_builddir:?}"
 top_builddir=$(cd "$top_builddir" && pwd) || exit 1
 cd "$top_srcdir" || exit 1
 failed=0
