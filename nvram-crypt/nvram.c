@@ -35,6 +35,43 @@ store_sync(struct nvram *nv, struct err *err)
 	return 0;
 }
 
+/* Writes an area's bytes over themselves. */
+static int
+rewrite(struct nvram *nv, size_t size, uint64_t offset, struct err *err)
+{
+	int rc = nv->store->ops->read(nv->store, nv->io, size, offset);
+
+	if (rc < 0)
+		return err_sys(err, -rc, "cannot read %zu bytes of %s", size,
+		    nv->name);
+	return store_write(nv, size, offset, err);
+}
+
+/*
+ * Before the first change after opening. What was read may be in the page cache
+ * only: its writer was killed before the sync, or its sync failed, and then
+ * Linux takes the pages for clean though the disk never got them. So the two
+ * areas in use are written once more and synced. A power cut meanwhile harms
+ * nothing: each of their sectors holds the same before and after, or was not on
+ * the disk, and then the other area is still whole.
+ */
+static int
+harden(struct nvram *nv, struct err *err)
+{
+	size_t size = (SLOT_HEADER_SIZE + (size_t)nv->slot.payload_size +
+	    PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	int rc;
+
+	if (nv->synced)
+		return 0;
+	if ((rc = rewrite(nv, SUPERBLOCK_SIZE,
+	    (uint64_t)nv->sb_active * SUPERBLOCK_SIZE, err)) < 0 ||
+	    (rc = rewrite(nv, size, nvram_slot_offset(nv, nv->slot.index),
+	    err)) < 0)
+		return rc;
+	return store_sync(nv, err);
+}
+
 int
 nvram_check_writable(const struct nvram *nv, const char *what,
     struct err *err)
@@ -84,7 +121,7 @@ nvram_superblock_put(struct nvram *nv, struct superblock *next,
 	unsigned int target = nv->sb_active ^ 1u;
 	int rc;
 
-	if (!nv->synced && (rc = store_sync(nv, err)) < 0)
+	if ((rc = harden(nv, err)) < 0)
 		return rc;
 	next->header.generation = nv->sb.header.generation + 1;
 	if ((rc = superblock_seal(next, key, nv->io, err)) < 0)
@@ -114,7 +151,7 @@ nvram_slot_put(struct nvram *nv, struct xaes *key,
 	size_t size;
 	int rc;
 
-	if (!nv->synced && (rc = store_sync(nv, err)) < 0)
+	if ((rc = harden(nv, err)) < 0)
 		return rc;
 	memcpy(next.dek_id, dek_id, DEK_ID_SIZE);
 	if ((rc = slot_seal(&next, nv->sb.header.uuid, key,

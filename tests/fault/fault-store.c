@@ -89,7 +89,7 @@ fault_sync(struct store *s)
 	bool stopped = fs->stopped;
 	int rc = step(fs);
 
-	if (stopped)
+	if (stopped || fs->stopped)
 		return rc;
 	for (size_t i = 0; i < sector_count(fs); i++) {
 		if (fs->sectors[i] != DIRTY)

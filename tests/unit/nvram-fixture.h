@@ -15,6 +15,7 @@
 #define FIXTURE_STATE_SIZE 700u
 
 extern const uint8_t fixture_uuid[UUID_SIZE];
+extern char fixture_log[4096];	/* the last line or event logged */
 
 struct fixture {
 	char dir[64];		/* temporary; empty until fixture_dir */
