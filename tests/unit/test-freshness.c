@@ -292,6 +292,72 @@ Test(freshness, each_byte_of_a_sector)
 	    ERR_FORMAT);
 }
 
+/* The table at the end of doc/nvram-format.md. */
+Test(freshness, judgement)
+{
+	static const struct {
+		enum freshness_state state;
+		uint64_t epoch, previous;
+		bool from_clean;
+		uint64_t file_epoch;
+		bool same_digest;
+		enum freshness_verdict expected;
+	} cases[] = {
+		{ FRESHNESS_CLEAN, 5, 0, false, 4, true, FRESHNESS_OLDER },
+		{ FRESHNESS_CLEAN, 5, 0, false, 5, true, FRESHNESS_FRESH },
+		{ FRESHNESS_CLEAN, 5, 0, false, 5, false, FRESHNESS_FORKED },
+		{ FRESHNESS_CLEAN, 5, 0, false, 6, false, FRESHNESS_AHEAD },
+		{ FRESHNESS_OPEN, 5, 0, false, 4, true, FRESHNESS_OLDER },
+		{ FRESHNESS_OPEN, 5, 0, false, 5, false, FRESHNESS_FRESH },
+		{ FRESHNESS_OPEN, 5, 0, false, 6, false, FRESHNESS_AHEAD },
+		{ FRESHNESS_OPENING, 5, 3, true, 2, true, FRESHNESS_OLDER },
+		{ FRESHNESS_OPENING, 5, 3, true, 3, true, FRESHNESS_FRESH },
+		{ FRESHNESS_OPENING, 5, 3, true, 3, false, FRESHNESS_FORKED },
+		{ FRESHNESS_OPENING, 5, 3, false, 3, false, FRESHNESS_FRESH },
+		{ FRESHNESS_OPENING, 5, 3, true, 4, false, FRESHNESS_FRESH },
+		{ FRESHNESS_OPENING, 5, 3, true, 5, false, FRESHNESS_FRESH },
+		{ FRESHNESS_OPENING, 5, 3, true, 6, false, FRESHNESS_AHEAD },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct freshness_record r = { .state = cases[i].state,
+			.epoch = cases[i].epoch,
+			.previous = cases[i].previous,
+			.from_clean = cases[i].from_clean };
+		struct freshness_claim c = { .epoch = cases[i].file_epoch };
+
+		c.digest[31] = cases[i].same_digest ? 0 : 1;
+		cr_assert_eq(freshness_judge(&r, &c), cases[i].expected,
+		    "case %zu", i);
+	}
+}
+
+/* Power fails after the epoch was granted; then a fork of the epoch before. */
+Test(freshness, fork_while_opening)
+{
+	struct fault_store *fork_, *closed;
+	struct nvram *nv;
+
+	cr_assert_eq(take(&nv, false, NULL), 0);
+	cr_assert_eq(fixture_commit(nv, 1), 0);
+	fork_ = copy_file();
+	cr_assert_eq(fixture_commit(nv, 2), 0);
+	cr_assert_eq(nvram_release(nv, NULL), 0);
+	nvram_close(nv);
+	closed = copy_file();
+	for (int i = 0; i < 2; i++) {	/* also when it happens twice */
+		cr_assert_eq(fixture_unlock(&fx, &nv), 0);
+		fault_store_stop_at(fx.store, 0, 0);
+		cr_assert_eq(nvram_acquire(nv, f, false, NULL), ERR_SYSTEM);
+		die(nv);
+		fault_store_cut(fx.store, FAULT_CUT_LOSE, 1);
+	}
+	put_back(fork_);
+	cr_assert_eq(take(&nv, false, NULL), ERR_STALE);
+	put_back(closed);
+	use(3);
+}
+
 /*
  * The crash matrix. An opening is: record OPENING, harden (3 operations on the
  * file), superblock (2), its copy (1), record OPEN. The file stops before each

@@ -278,7 +278,7 @@ Test(fault, each_call_fails_once, .init = setup, .fini = teardown,
  * release without it leaves the digest it reports. */
 static void
 failure_then_stop(const struct scenario *s, unsigned int op, unsigned int op2,
-    int how)
+    int how, bool again)
 {
 	struct freshness_claim before, after;
 	struct nvram *nv = begin();
@@ -301,7 +301,9 @@ failure_then_stop(const struct scenario *s, unsigned int op, unsigned int op2,
 		nvram_close(nv);
 		return;
 	}
-	rc = fixture_commit(nv, 3);
+	if (again)
+		(void)s->run(&fx, nv);
+	rc = again ? -1 : fixture_commit(nv, 3);
 	nvram_close(nv);
 	fault_store_cut(fx.store, (enum fault_cut)how, op * 17 + op2 + 1);
 	check_after(rc == 0 ? 3 : 1, 3, s->name, op, op2, how);
@@ -314,9 +316,9 @@ Test(fault, failure_and_then_stop, .init = setup, .fini = teardown,
 		unsigned int n = count_operations(&scenarios[i]);
 
 		for (unsigned int op = 0; op < n; op++)
-			for (unsigned int op2 = 0; op2 < 7; op2++)
-				for (int how = 0; how < 4; how++)
+			for (unsigned int op2 = 0; op2 < 9; op2++)
+				for (int how = 0; how < 8; how++)
 					failure_then_stop(&scenarios[i], op,
-					    op2, how);
+					    op2, how / 2, how % 2 != 0);
 	}
 }
