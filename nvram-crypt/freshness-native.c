@@ -400,7 +400,7 @@ native_check(struct freshness *f, const struct freshness_claim *c,
     struct err *err)
 {
 	struct freshness_native *fn = (struct freshness_native *)f;
-	struct freshness_record r;
+	struct freshness_record r = { 0 };
 	enum freshness_verdict v;
 	int fd, rc;
 

@@ -319,6 +319,10 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 		return rc;
 	if (nv->fallback && !accept_restore)
 		return refuse_fallback(nv, err);
+	/* Now, so that a commit finds its memory while the state stays small:
+	 * it may run where mapping more is forbidden. */
+	if ((rc = nvram_state_reserve(nv, nv->slot.index ^ 1u, 0, err)) < 0)
+		return rc;
 	nvram_claim(nv, &claim);
 	if (f != NULL && (rc = freshness_acquire(f, &claim, accept_restore,
 	    &epoch, err)) < 0) {

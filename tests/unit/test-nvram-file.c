@@ -100,6 +100,30 @@ Test(file, create_on_a_full_disk)
 	cr_expect_eq(umount2(dir, MNT_DETACH), 0);
 }
 
+/* Without its record the new file would be refused later: so it is not made. */
+Test(file, create_without_room_for_the_record)
+{
+	struct native *native;
+	struct freshness *f;
+	struct err err = { 0 };
+	char dir[96];
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%s/records", fx.dir);
+	if (mount("none", dir, "tmpfs", 0, "nr_inodes=1") < 0)
+		cr_skip("cannot mount a small file system here");
+	cr_expect_geq(fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
+	native = native_for_tests(1, fd);
+	cr_expect_eq(freshness_native(&f, native, &err), 0);
+	cr_expect_eq(create(f, &err), ERR_NOSPACE, "%s", err.text);
+	cr_expect_eq(access(path, F_OK), -1);
+	cr_expect_eq(files_in(dir), 0);
+	freshness_free(f);
+	native_for_tests_free(native);
+	close(fd);
+	cr_expect_eq(umount2(dir, MNT_DETACH), 0);
+}
+
 Test(file, two_openers)
 {
 	struct nvram *first, *second = NULL;
