@@ -29,6 +29,7 @@ struct nvram {
 	bool writable;
 	bool unlocked;
 	bool acquired;
+	bool releasing;		/* the record may say already what is left */
 	struct nvram_candidate *candidates;	/* two; NULL once unlocked */
 	struct superblock sb;	/* the one in use */
 	unsigned int sb_active;	/* area that holds it durably */

@@ -76,6 +76,9 @@ int
 nvram_check_writable(const struct nvram *nv, const char *what,
     struct err *err)
 {
+	if (nv->releasing)
+		return err_set(err, ERR_REFUSED, "%s: cannot %s: its release "
+		    "has begun", nv->name, what);
 	if (nv->writable && nv->unlocked)
 		return 0;
 	return err_set(err, ERR_REFUSED, "%s: cannot %s: the file was opened "
@@ -217,6 +220,8 @@ nvram_commit(struct nvram *nv, const struct nvram_record *records,
 	size_t size;
 	int rc;
 
+	if ((rc = nvram_check_writable(nv, "store a state", err)) < 0)
+		return rc;
 	if (!nv->acquired)
 		return err_set(err, ERR_REFUSED,
 		    "%s: cannot store a state: the file was not acquired",
@@ -315,6 +320,7 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 	uint64_t epoch = nv->sb.header.epoch + 1;
 	int rc;
 
+	nv->releasing = false;
 	if ((rc = nvram_check_writable(nv, "take it into use", err)) < 0)
 		return rc;
 	if (nv->fallback && !accept_restore)
@@ -374,10 +380,15 @@ nvram_release(struct nvram *nv, struct err *err)
 	    (rc = nvram_slot_copy(nv, nv->keys.slot, nv->sb.header.dek_id,
 	    false, err)) < 0))
 		return rc;
-	if ((rc = nvram_digest(nv, digest, err)) < 0 ||
-	    (nv->freshness != NULL &&
-	    (rc = freshness_release(nv->freshness, digest, err)) < 0))
+	if ((rc = nvram_digest(nv, digest, err)) < 0)
 		return rc;
+	/* Even if it fails, the record may hold this digest now: the file
+	 * must not change any more. */
+	nv->releasing = true;
+	if (nv->freshness != NULL &&
+	    (rc = freshness_release(nv->freshness, digest, err)) < 0)
+		return rc;
+	nv->releasing = false;
 	nv->acquired = false;
 	nv->freshness = NULL;
 	return 0;

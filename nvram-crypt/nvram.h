@@ -160,7 +160,7 @@ int nvram_set_state_version(struct nvram *nv, uint32_t version,
     struct err *err);
 
 /* Clean end of ownership: reports the digest. When it fails the file is still
- * acquired, and the call can be repeated. */
+ * owned but takes no more changes; the call can be repeated. */
 int nvram_release(struct nvram *nv, struct err *err);
 
 /* Protectors, on a file that is unlocked, writable and (where it has a

@@ -3,7 +3,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -432,6 +434,40 @@ Test(freshness, failed_openings_in_a_row)
 	cr_assert_eq(nvram_release(nv, NULL), 0);
 	nvram_close(nv);
 	use(4);
+}
+
+/* Writes to real files fail (setrlimit(2): EFBIG), those to fx.store do not. */
+static void
+record_writes_fail(bool fail)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = fail ? 0 : limit.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+Test(freshness, record_cannot_be_written)
+{
+	struct err err = { 0 };
+	struct nvram *nv;
+
+	record_writes_fail(true);
+	cr_assert_eq(take(&nv, false, &err), ERR_SYSTEM);
+	cr_assert_eq(err.sys, EFBIG);
+	record_writes_fail(false);
+	cr_assert_eq(take(&nv, false, &err), 0);
+	cr_assert_eq(fixture_commit(nv, 1), 0);
+	record_writes_fail(true);
+	cr_assert_eq(nvram_release(nv, &err), ERR_SYSTEM);
+	/* The digest may be in the record: nothing may change it now. */
+	cr_assert_eq(fixture_commit(nv, 2), ERR_REFUSED);
+	cr_assert_eq(nvram_rekey(nv, false, &fx.creds, NULL), ERR_REFUSED);
+	record_writes_fail(false);
+	cr_assert_eq(nvram_release(nv, &err), 0);
+	nvram_close(nv);
+	use(3);
 }
 
 /* Protectors change the digest; between acquire and release that is fine. */
