@@ -12,6 +12,7 @@
 #include <openssl/pem.h>
 
 #include "base/fdio.h"
+#include "nvram-crypt/crypto.h"
 #include "vtpm/der.h"
 #include "vtpm/x509.h"
 
@@ -44,7 +45,7 @@ set_subject(struct authority *a, const char *role, struct err *err)
 	    a->key_id[0], a->key_id[1], a->key_id[2], a->key_id[3]);
 	if (X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
 		(const unsigned char *)cn, -1, -1, 0) != 1)
-		return x509_failed(err, "name the EK CA");
+		return crypto_error(err, "cannot name the EK CA");
 	return 0;
 }
 
@@ -77,17 +78,17 @@ authority_make(struct authority *a, const struct authority *issuer,
 	int rc;
 
 	if ((a->key = EVP_PKEY_Q_keygen(ctx, NULL, "EC", "P-384")) == NULL)
-		return x509_failed(err, "make a key for the EK CA");
+		return crypto_error(err, "cannot make a key for the EK CA");
 	if ((rc = x509_begin(&a->cert, ctx, err)) < 0)
 		return rc;
 	if (X509_set_pubkey(a->cert, a->key) != 1)
-		return x509_failed(err, "put the key into the EK CA");
+		return crypto_error(err, "cannot put the key into the EK CA");
 	if ((rc = x509_key_id(a->cert, ctx, a->key_id, err)) < 0 ||
 	    (rc = set_subject(a, role, err)) < 0)
 		return rc;
 	if (X509_set_issuer_name(a->cert,
 		X509_get_subject_name(issuer->cert)) != 1)
-		return x509_failed(err, "name the issuer of the EK CA");
+		return crypto_error(err, "cannot name the issuer of the EK CA");
 	if ((rc = add_extensions(a, issuer, path_length, err)) < 0)
 		return rc;
 	return x509_sign(a->cert, issuer->key, ctx, err);
@@ -132,7 +133,7 @@ authority_write(int dirfd, const struct authority *a, const char *key_name,
 	if (key == NULL || cert == NULL ||
 	    PEM_write_bio_PKCS8PrivateKey(key, a->key, NULL, NULL, 0, NULL,
 		NULL) != 1 || PEM_write_bio_X509(cert, a->cert) != 1) {
-		rc = x509_failed(err, "encode the EK CA");
+		rc = crypto_error(err, "cannot encode the EK CA");
 		goto out;
 	}
 	rc = file_write(dirfd, key_name, 0600, key, owner, err);

@@ -13,6 +13,7 @@
 
 #include "base/fdio.h"
 #include "base/secret.h"
+#include "nvram-crypt/crypto.h"
 #include "nvram-crypt/native-dir.h"
 #include "vtpm/ek-ca-make.h"
 #include "vtpm/x509.h"
@@ -94,7 +95,8 @@ load_certificate(struct ek_ca *ca, int dirfd, const char *name, X509 **out,
 	if (bio == NULL || (x = X509_new_ex(ca->ctx, NULL)) == NULL ||
 	    PEM_read_bio_X509(bio, &x, NULL, NULL) == NULL) {
 		X509_free(x);
-		rc = x509_failed(err, "read a certificate of the EK CA");
+		rc = crypto_error(err,
+		    "cannot read a certificate of the EK CA");
 		err_prefix(err, "%s/%s", ca->path, name);
 	} else {
 		*out = x;
@@ -118,7 +120,7 @@ load_key(struct ek_ca *ca, int dirfd, struct err *err)
 	/* "": a key that wants a passphrase fails instead of asking. */
 	if (bio == NULL || (ca->key = PEM_read_bio_PrivateKey_ex(bio, NULL,
 		NULL, (void *)(uintptr_t)"", ca->ctx, NULL)) == NULL) {
-		rc = x509_failed(err, "read the key of the EK CA");
+		rc = crypto_error(err, "cannot read the key of the EK CA");
 		err_prefix(err, "%s/" EK_CA_ISSUING_KEY, ca->path);
 	} else if (X509_check_private_key(ca->issuing, ca->key) != 1) {
 		rc = err_set(err, ERR_FORMAT, "%s/" EK_CA_ISSUING_KEY " is "
@@ -168,10 +170,9 @@ ek_ca_open(struct ek_ca **out, const struct native_config *config, bool sign,
 		.gid = config->group };
 	snprintf(ca->path, sizeof(ca->path), "%.4000s/" EK_CA_DIR,
 	    config->state_dir);
-	if ((ca->ctx = OSSL_LIB_CTX_new()) == NULL) {
-		rc = x509_failed(err, "make an OpenSSL library context");
+	if ((rc = crypto_init(err)) < 0)
 		goto out;
-	}
+	ca->ctx = crypto_context();
 	rc = dirfd = open_directory(ca, config, sign, err);
 	if (rc >= 0)
 		rc = load_certificate(ca, dirfd, EK_CA_ROOT_CERT, &ca->root,
@@ -201,7 +202,6 @@ ek_ca_free(struct ek_ca *ca)
 	EVP_PKEY_free(ca->key);
 	X509_free(ca->issuing);
 	X509_free(ca->root);
-	OSSL_LIB_CTX_free(ca->ctx);
 	free(ca);
 }
 

@@ -4,8 +4,8 @@
  * the profile leaves open, and why:
  *
  * - The subject is empty, so subjectAltName is critical (RFC 5280 4.2.1.6):
- *   an EK certificate says which TPM this is, not whose. The VM's UUID stands in
- *   the platform certificate, where the profile has a field for it.
+ *   an EK certificate says which TPM this is, not whose. The VM's UUID stands
+ *   in the platform certificate, where the profile has a field for it.
  * - No certificatePolicies, CRL distribution point or authorityInfoAccess:
  *   this CA publishes nothing, and an address that answers nobody makes
  *   verifiers wait.
@@ -20,6 +20,7 @@
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 
+#include "nvram-crypt/crypto.h"
 #include "vtpm/der.h"
 #include "vtpm/x509.h"
 
@@ -97,7 +98,8 @@ set_key(X509 *x, OSSL_LIB_CTX *ctx, const struct tpm_public *key,
 	int rc = 0;
 
 	if (pkey == NULL || X509_set_pubkey(x, pkey) != 1)
-		rc = x509_failed(err, "put the EK into its certificate");
+		rc = crypto_error(err,
+		    "cannot put the EK into its certificate");
 	EVP_PKEY_free(pkey);
 	return rc;
 }
@@ -204,7 +206,7 @@ encode(const X509 *x, struct ek_cert *out, struct err *err)
 	int size = i2d_X509(x, NULL);
 
 	if (size < 0)
-		return x509_failed(err, "encode an EK certificate");
+		return crypto_error(err, "cannot encode an EK certificate");
 	if ((size_t)size > sizeof(out->der))
 		return err_set(err, ERR_INTERNAL, "the EK certificate has %d "
 		    "bytes, an NV index holds %zu", size, sizeof(out->der));
@@ -223,7 +225,8 @@ ek_cert_make(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
 		return rc;
 	if (X509_set_issuer_name(x,
 		X509_get_subject_name(ek_ca_issuing(ca))) != 1) {
-		rc = x509_failed(err, "name the issuer of an EK certificate");
+		rc = crypto_error(err,
+		    "cannot name the issuer of an EK certificate");
 		goto out;
 	}
 	if ((rc = set_key(x, ek_ca_context(ca), key, err)) < 0 ||

@@ -8,6 +8,7 @@
 
 #include <openssl/x509.h>
 
+#include "nvram-crypt/crypto.h"
 #include "vtpm/der.h"
 #include "vtpm/x509.h"
 
@@ -32,7 +33,7 @@ put_general_names(struct buf *b, const X509_NAME *name, struct err *err)
 	size_t size, mark = der_mark(b);
 
 	if (X509_NAME_get0_der(name, &der, &size) != 1)
-		return x509_failed(err, "encode a name");
+		return crypto_error(err, "cannot encode a name");
 	buf_put_bytes(b, der, size);
 	der_wrap(b, mark, DER_CONTEXT(4));
 	der_wrap(b, mark, DER_SEQUENCE);
@@ -50,7 +51,7 @@ put_holder(struct buf *b, const struct ek_cert *ek, struct err *err)
 	int rc;
 
 	if ((x = d2i_X509(NULL, &p, (long)ek->size)) == NULL)
-		return x509_failed(err, "read the EK certificate");
+		return crypto_error(err, "cannot read the EK certificate");
 	if ((rc = put_general_names(b, X509_get_issuer_name(x), err)) < 0)
 		goto out;
 	/* Ours are positive with no sign octet needed: x509_serial. */
@@ -235,7 +236,7 @@ put_signature(struct buf *b, size_t mark, struct ek_ca *ca, struct err *err)
 		ek_ca_context(ca), NULL, ek_ca_key(ca), NULL) != 1 ||
 	    EVP_DigestSign(md, signature, &n, b->data + mark,
 		b->pos - mark) != 1)
-		rc = x509_failed(err, "sign the platform certificate");
+		rc = crypto_error(err, "cannot sign the platform certificate");
 	EVP_MD_CTX_free(md);
 	if (rc < 0)
 		return rc;

@@ -3,29 +3,17 @@
 
 #include <string.h>
 
-#include <openssl/err.h>
 #include <openssl/rand.h>
 
+#include "nvram-crypt/crypto.h"
 #include "vtpm/der.h"
-
-int
-x509_failed(struct err *err, const char *what)
-{
-	char text[256] = "no reason given";
-	unsigned long e = ERR_get_error();
-
-	if (e != 0)
-		ERR_error_string_n(e, text, sizeof(text));
-	ERR_clear_error();
-	return err_set(err, ERR_CRYPTO, "cannot %s: OpenSSL: %s", what, text);
-}
 
 int
 x509_serial(OSSL_LIB_CTX *ctx, uint8_t serial[X509_SERIAL_SIZE],
     struct err *err)
 {
 	if (RAND_bytes_ex(ctx, serial, X509_SERIAL_SIZE, 0) != 1)
-		return x509_failed(err, "draw a serial number");
+		return crypto_error(err, "cannot draw a serial number");
 	/* Positive, and with no leading zero octet: DER stays canonical. */
 	serial[0] = (uint8_t)((serial[0] & 0x7f) | 0x40);
 	return 0;
@@ -47,7 +35,7 @@ x509_begin(X509 **out, OSSL_LIB_CTX *ctx, struct err *err)
 	    BN_to_ASN1_INTEGER(bn, X509_get_serialNumber(x)) == NULL ||
 	    X509_gmtime_adj(X509_getm_notBefore(x), 0) == NULL ||
 	    ASN1_TIME_set_string(X509_getm_notAfter(x), X509_FOREVER) != 1) {
-		rc = x509_failed(err, "begin a certificate");
+		rc = crypto_error(err, "cannot begin a certificate");
 		goto out;
 	}
 	*out = x;
@@ -79,7 +67,7 @@ x509_add_extension(X509 *x, const char *oid, bool critical,
 	    (extension = X509_EXTENSION_create_by_OBJ(NULL, object, critical,
 		octets)) == NULL ||
 	    X509_add_ext(x, extension, -1) != 1)
-		rc = x509_failed(err, "add a certificate extension");
+		rc = crypto_error(err, "cannot add a certificate extension");
 out:
 	X509_EXTENSION_free(extension);
 	ASN1_OCTET_STRING_free(octets);
@@ -146,7 +134,7 @@ x509_key_id(const X509 *x, OSSL_LIB_CTX *ctx, uint8_t id[X509_KEY_ID_SIZE],
 		X509_get_X509_PUBKEY(x)) != 1 ||
 	    EVP_Q_digest(ctx, "SHA256", NULL, key, (size_t)size, digest,
 		&n) != 1)
-		return x509_failed(err, "compute a key identifier");
+		return crypto_error(err, "cannot compute a key identifier");
 	memcpy(id, digest, X509_KEY_ID_SIZE);
 	return 0;
 }
@@ -159,7 +147,7 @@ x509_sign(X509 *x, EVP_PKEY *key, OSSL_LIB_CTX *ctx, struct err *err)
 
 	if (md == NULL || EVP_DigestSignInit_ex(md, NULL, "SHA384", ctx, NULL,
 		key, NULL) != 1 || X509_sign_ctx(x, md) <= 0)
-		rc = x509_failed(err, "sign a certificate");
+		rc = crypto_error(err, "cannot sign a certificate");
 	EVP_MD_CTX_free(md);
 	return rc;
 }

@@ -23,9 +23,6 @@
 /* RFC 5280 4.1.2.5: "no well-defined expiration date". */
 #define X509_FOREVER "99991231235959Z"
 
-/* ERR_CRYPTO with what failed and what OpenSSL says. */
-int x509_failed(struct err *err, const char *what);
-
 /* A version 3 certificate with a random serial number, valid from now on for
  * ever. X509_free it. */
 int x509_begin(X509 **out, OSSL_LIB_CTX *ctx, struct err *err);
