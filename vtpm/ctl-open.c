@@ -115,14 +115,17 @@ ctl_open_unlocked(struct ctl *ctl, bool writable, struct nvram **nv,
 	int rc;
 
 	*nv = NULL;
-	if ((rc = ctl_load_host(ctl, false, err)) < 0 ||
-	    (rc = nvram_open(nv, ctl->operands[0], writable, err)) < 0)
+	if ((rc = nvram_open(nv, ctl->operands[0], writable, err)) < 0)
 		return rc;
+	if ((rc = ctl_load_host(ctl, false, err)) < 0)
+		goto fail;
 	creds = ctl_creds(ctl);
-	if ((rc = nvram_unlock(*nv, &creds, err)) < 0) {
-		nvram_close(*nv);
-		*nv = NULL;
-	}
+	if ((rc = nvram_unlock(*nv, &creds, err)) < 0)
+		goto fail;
+	return 0;
+fail:
+	nvram_close(*nv);
+	*nv = NULL;
 	return rc;
 }
 
@@ -134,8 +137,8 @@ ctl_open_to_change(struct ctl *ctl, bool accept_restore, struct nvram **nv,
 
 	if ((rc = ctl_open_unlocked(ctl, true, nv, err)) < 0)
 		return rc;
-	/* Without records of freshness on this host it cannot be known
-	 * whether this is the newest copy; the record begins here. */
+	/* Opened by a passphrase on a host that has no native provider yet:
+	 * the record of freshness begins here, as it would in vtpmd. */
 	if (ctl->freshness == NULL) {
 		struct native_config native = config_native(&ctl->config);
 

@@ -26,22 +26,49 @@ ctl_print(const struct ctl *ctl, json_t *json,
 void
 ctl_print_error(const struct ctl *ctl, const struct err *err)
 {
+	json_t *json = json_pack("{s:{s:s, s:i, s:o}}", "error",
+	    "code", err_name(err->code),
+	    "exit_status", err_exit_status(err->code),
+	    "text", ctl_json_text(err->text));
+
+	if (ctl->json) {
+		json_dumpf(json, stderr, JSON_INDENT(2));
+		fputc('\n', stderr);
+	} else {
+		fprintf(stderr, "vtpmctl: %s\n",
+		    ctl_text(json_object_get(json, "error"), "text"));
+	}
+	json_decref(json);
+}
+
+/* A header that nobody has authenticated yet, or a path, may hold what a
+ * terminal would act on. */
+json_t *
+ctl_json_text(const char *text)
+{
+	char clean[ERR_TEXT_MAX];
 	json_t *json;
 
-	if (!ctl->json) {
-		fprintf(stderr, "vtpmctl: %s\n", err->text);
-		return;
-	}
-	/* A text that is not UTF-8 (a path) must not make the error vanish. */
-	json = json_pack("{s:{s:s, s:i}}", "error", "code",
-	    err_name(err->code), "exit_status", err_exit_status(err->code));
-	if (json_object_set_new(json_object_get(json, "error"), "text",
-		json_string(err->text)) < 0)
-		json_object_set_new(json_object_get(json, "error"), "text",
-		    json_string("(not valid UTF-8)"));
-	json_dumpf(json, stderr, JSON_INDENT(2));
-	fputc('\n', stderr);
-	json_decref(json);
+	snprintf(clean, sizeof(clean), "%s", text);
+	for (unsigned char *p = (unsigned char *)clean; *p != '\0'; p++)
+		if (*p < 0x20 || *p == 0x7f ||
+		    (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
+			*p = '?';
+	if ((json = json_string(clean)) != NULL)
+		return json;
+	for (unsigned char *p = (unsigned char *)clean; *p != '\0'; p++)
+		if (*p >= 0x80)
+			*p = '?';
+	return json_string(clean);
+}
+
+json_t *
+ctl_json_uuid(const uint8_t uuid[UUID_SIZE])
+{
+	char text[UUID_TEXT_SIZE];
+
+	uuid_format(uuid, text);
+	return json_string(text);
 }
 
 json_t *
@@ -79,13 +106,11 @@ ctl_json_protectors(const struct nvram_header *header)
 		if (p->kind == PROTECTOR_NONE)
 			continue;
 		ops = protector_ops_by_kind(p->kind);
-		/* "?" fills in for what a stranger wrote into the header. */
 		json_array_append_new(list, json_pack("{s:o, s:s, s:o, s:o}",
 		    "id", ctl_json_hex(p->id, sizeof(p->id)),
 		    "kind", ops != NULL ? ops->name : "unknown",
 		    "created", ctl_json_time(p->created),
-		    "label", json_string(p->label) != NULL ?
-			json_string(p->label) : json_string("?")));
+		    "label", ctl_json_text(p->label)));
 	}
 	return list;
 }
@@ -96,6 +121,12 @@ ctl_text(const json_t *json, const char *key)
 	const char *text = json_string_value(json_object_get(json, key));
 
 	return text != NULL ? text : "";
+}
+
+json_int_t
+ctl_number(const json_t *json, const char *key)
+{
+	return json_integer_value(json_object_get(json, key));
 }
 
 void

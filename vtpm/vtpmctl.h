@@ -77,7 +77,7 @@ int ctl_load_config(struct ctl *ctl, struct err *err);
 int ctl_load_host(struct ctl *ctl, bool create, struct err *err);
 void ctl_reset(struct ctl *ctl);
 struct protector_creds ctl_creds(const struct ctl *ctl);
-/* ctl_load_host, nvram_open, nvram_unlock of operand 0. */
+/* nvram_open, ctl_load_host, nvram_unlock of operand 0. */
 int ctl_open_unlocked(struct ctl *ctl, bool writable, struct nvram **nv,
     struct err *err);
 /* For changing a stopped file: also nvram_acquire. To be ended with
@@ -99,11 +99,16 @@ int ctl_parse_fd(const char *text, int *fd, struct err *err);
 int ctl_print(const struct ctl *ctl, json_t *json,
     void (*print)(const json_t *json), struct err *err);
 void ctl_print_error(const struct ctl *ctl, const struct err *err);
+/* Text that may be anybody's: control characters, and bytes that are not
+ * UTF-8, become '?'. */
+json_t *ctl_json_text(const char *text);
 json_t *ctl_json_hex(const uint8_t *data, size_t size);
 json_t *ctl_json_time(uint64_t seconds);	/* RFC 3339 */
+json_t *ctl_json_uuid(const uint8_t uuid[UUID_SIZE]);
 json_t *ctl_json_protectors(const struct nvram_header *header);
 /* "text" member of an object, "" where there is none. */
 const char *ctl_text(const json_t *json, const char *key);
+json_int_t ctl_number(const json_t *json, const char *key);
 void ctl_print_protectors(const json_t *protectors);
 
 #endif
