@@ -19,7 +19,7 @@ unit)
 	fi
 	exit "$status" ;;
 script)
-	exec timeout -k 15 "${SCRIPT_TIMEOUT:-900}" bash "$@" ;;
+	exec timeout -k 15 "${SCRIPT_TIMEOUT:-900}" "$@" ;;
 esac
 echo "Bail out! run.sh: unknown kind $kind"
 exit 99

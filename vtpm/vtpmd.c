@@ -4,7 +4,7 @@
  * a worker, an open nvram file and, last, a confined monitor; the order of
  * those steps is what keeps secrets from where they need not be, see start().
  */
-#include "config.h"
+#include <config.h>
 
 #include <errno.h>
 #include <getopt.h>

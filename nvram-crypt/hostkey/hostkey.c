@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "base/fdio.h"
 #include "base/secret.h"
-#include "config.h"
+#include <config.h>
 #include "nvram-crypt/hostkey/hosttpm.h"
 #include "nvram-crypt/hostkey/sealed.h"
 
