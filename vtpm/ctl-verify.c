@@ -117,10 +117,13 @@ const struct ctl_command ctl_verify = {
 	.operands = "FILE",
 	.n_operands = 1,
 	.summary = "Authenticate every record of an nvram file",
-	.details = "Shows both superblocks and both state slots: current, "
-	    "copy (of the current one), older,\nempty, torn (does not authenticate: a write that "
-	    "was cut short, or damage) or leftover\n(of a rekey that was "
-	    "interrupted). Also compares the file with this host's record of\n"
-	    "freshness.\n",
+	.details = "Shows both superblocks and both state slots:\n"
+	    "  current   in use\n"
+	    "  copy      of the current one\n"
+	    "  older     superseded\n"
+	    "  empty     never written\n"
+	    "  torn      does not authenticate: a write cut short, or damage\n"
+	    "  leftover  of another data key: a rekey was interrupted\n"
+	    "and compares the file with this host's record of freshness.\n",
 	.run = run,
 };
