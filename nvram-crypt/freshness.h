@@ -28,13 +28,15 @@ struct freshness_claim {
 
 struct freshness;
 
-/* The host's own records. Keeps its own descriptor of the record from
- * freshness_acquire on, so that it works after privileges and paths are gone. */
+/* The host's own records; n must live as long. Keeps a descriptor of the record
+ * from freshness_acquire on, so that confirm and release work after privileges
+ * and paths are gone. */
 int freshness_native(struct freshness **out, const struct native *n,
     struct err *err);
 void freshness_free(struct freshness *f);
 
-/* First record of a VM that has just been created, at epoch and digest, clean. ERR_EXISTS. */
+/* First record of a VM that has just been created, at epoch and digest, clean.
+ * ERR_EXISTS. */
 int freshness_register(struct freshness *f, const struct freshness_claim *c,
     struct err *err);
 /* Judges the claim and takes the next epoch for this owner: ERR_STALE for an

@@ -63,9 +63,10 @@ struct nvram_header {
 /* One superblock or slot as verify found it. */
 enum nvram_area_state {
 	NVRAM_AREA_CURRENT,	/* valid, and the one in use */
-	NVRAM_AREA_OLDER,	/* valid, superseded */
+	NVRAM_AREA_OLDER,	/* valid; superseded, or a superblock's copy */
 	NVRAM_AREA_EMPTY,	/* never written */
 	NVRAM_AREA_TORN,	/* does not authenticate */
+	NVRAM_AREA_LEFTOVER,	/* of another DEK: a rekey was interrupted */
 };
 
 struct nvram_area {
@@ -92,12 +93,18 @@ struct nvram_create_args {
 	const struct nvram_record *records;
 	size_t n_records;
 	struct freshness *freshness;	/* NULL: register nowhere */
+	uint32_t slot_size;		/* 0: the default, for NVRAM_STATE_MAX;
+					 * else a multiple of 4096 */
 };
 
-/* Makes a new file, mode 0600, whole or not at all: written under a temporary name in
- * the same directory, synced, then linked in place without replacing
+/* Makes a new file, mode 0600, whole or not at all: written under a temporary
+ * name in the same directory, synced, then linked in place without replacing
  * (ERR_EXISTS). All space is allocated and written. */
 int nvram_create(const struct nvram_create_args *args, struct err *err);
+/* Writes a new file's contents to a store, which stays the caller's; path and
+ * freshness are not used. */
+int nvram_create_store(struct store *store,
+    const struct nvram_create_args *args, struct err *err);
 
 /* Opens and, with writable, takes the OFD lock (ERR_BUSY says who, from the
  * owner record). Symbolic links are followed; anything but a regular file is
@@ -124,7 +131,9 @@ int nvram_unlock(struct nvram *nv, const struct protector_creds *creds,
 const struct nvram_report *nvram_report(const struct nvram *nv);
 
 /* Freshness: takes the next epoch and writes it into the file. Needs writable
- * and unlocked. f must live until nvram_release or nvram_close. */
+ * and unlocked. f must live until nvram_release or nvram_close; NULL where
+ * nobody keeps a record. ERR_STALE also when the newest state is damaged and
+ * only an older one is left. After a failure it can be called again. */
 int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err);
 /* What this file would claim. */
@@ -135,11 +144,11 @@ void nvram_claim(const struct nvram *nv, struct freshness_claim *claim);
 int nvram_get(const struct nvram *nv, enum nvram_kind kind,
     const uint8_t **data, size_t *size, struct err *err);
 
-/* Replaces the state by exactly these records: one pwrite of the inactive slot and
- * one fdatasync. When it fails the previous state stays current, in the file
- * and here, and the call can be repeated. The data may be in memory that
- * somebody else writes to meanwhile: it is copied once, first. ERR_STALE
- * after the epoch was taken by another. */
+/* Replaces the state by exactly these records: one pwrite of the inactive slot
+ * and one fdatasync. When it fails the previous state stays current, in the
+ * file and here, and the call can be repeated. The data may be in memory that
+ * somebody else writes to meanwhile: it is copied once, first. ERR_REFUSED
+ * unless acquired; ERR_NOSPACE when the state is larger than a slot. */
 int nvram_commit(struct nvram *nv, const struct nvram_record *records,
     size_t n_records, struct err *err);
 
@@ -147,7 +156,8 @@ int nvram_commit(struct nvram *nv, const struct nvram_record *records,
 int nvram_set_state_version(struct nvram *nv, uint32_t version,
     struct err *err);
 
-/* Clean end of ownership: reports the digest. */
+/* Clean end of ownership: reports the digest. When it fails the file is still
+ * acquired, and the call can be repeated. */
 int nvram_release(struct nvram *nv, struct err *err);
 
 /* Protectors, on a file that is unlocked, writable and (where it has a

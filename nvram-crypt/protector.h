@@ -74,8 +74,11 @@ struct protector_ops {
 /* NULL for a kind that this version does not know. */
 const struct protector_ops *protector_ops_by_kind(uint16_t kind);
 const struct protector_ops *protector_ops_by_name(const char *name);
+/* The i-th kind there is, in the order of trying; NULL after the last. */
+const struct protector_ops *protector_ops_at(size_t i);
 
-/* A new one: id and time are made, then ops->wrap. */
+/* A new one: kind, id and time are made, then ops->wrap. p->label is the
+ * caller's, or empty for one that the kind makes. */
 int protector_make(const struct protector_ops *ops,
     const struct protector_creds *creds,
     const struct protector_binding *binding, const struct secret *dek,

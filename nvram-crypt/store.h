@@ -29,8 +29,12 @@ struct store {
 	const struct store_ops *ops;
 };
 
-/* A regular file. Opened, checked, and with writable locked (OFD, exclusive, not waiting: ERR_BUSY). */
+/* A regular file: opened, checked, and with writable locked (OFD lock,
+ * exclusive, not waiting: ERR_BUSY). ERR_NOTFOUND, ERR_REFUSED for anything
+ * but a regular file. */
 int store_open_file(struct store **out, const char *path, bool writable,
     struct err *err);
+/* Over a descriptor of the caller's, which goes over to the store. */
+int store_from_fd(struct store **out, int fd, struct err *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include <libtpms/tpm_memory.h>
 #include <libtpms/tpm_nvfilename.h>
 #include <libtpms/tpm_tis.h>
+#include <openssl/crypto.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -141,6 +142,10 @@ tpm_setup(const struct tpm_storage *storage)
 	TPM_RESULT rc;
 
 	the.storage = storage;
+	/* libtpms lives in OpenSSL's default context. The host's openssl.cnf
+	 * must not reach it: its self-test fails for good where FIPS mode is on. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return TPM_FAIL;
 	if ((rc = TPMLIB_ChooseTPMVersion(TPMLIB_TPM_VERSION_2)) != TPM_SUCCESS)
 		return rc;
 	return TPMLIB_RegisterCallbacks(&callbacks);

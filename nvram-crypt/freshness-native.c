@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The host's own freshness records: one small file per VM in a directory that
+ * only root (or the service's user) reaches. The lock on the file is the
+ * ownership on this host, however many copies of the nvram file there are.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "nvram-crypt/freshness-provider.h"
+#include "nvram-crypt/freshness-record.h"
+
+struct freshness_native {
+	struct freshness base;	/* first: the two are cast into each other */
+	const struct native *native;
+	int fd;			/* of the record, locked; -1 */
+	struct freshness_record record;	/* as last acknowledged */
+};
+
+static int
+open_record(const struct native *n, const uint8_t uuid[UUID_SIZE], int *fd,
+    struct err *err)
+{
+	char name[UUID_TEXT_SIZE];
+
+	uuid_format(uuid, name);
+	*fd = openat(native_records_fd(n), name,
+	    O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	if (*fd >= 0)
+		return 0;
+	if (errno == ENOENT)
+		return err_set(err, ERR_NOTFOUND, "this host has no freshness "
+		    "record of the VM %s", name);
+	return err_sys(err, errno, "cannot open the freshness record %s",
+	    name);
+}
+
+static int
+lock_record(int fd, const uint8_t uuid[UUID_SIZE], struct err *err)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char name[UUID_TEXT_SIZE];
+
+	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
+		return 0;
+	uuid_format(uuid, name);
+	if (errno == EAGAIN || errno == EACCES)
+		return err_set(err, ERR_BUSY, "the VM %s is in use on this "
+		    "host, perhaps through another copy of its file", name);
+	return err_sys(err, errno, "cannot lock the freshness record %s",
+	    name);
+}
+
+static int
+read_record(int fd, const uint8_t uuid[UUID_SIZE], struct freshness_record *r,
+    struct err *err)
+{
+	uint8_t both[FRESHNESS_RECORD_SIZE] = { 0 };
+	char name[UUID_TEXT_SIZE];
+
+	uuid_format(uuid, name);
+	if (pread(fd, both, sizeof(both), 0) < 0)
+		return err_sys(err, errno,
+		    "cannot read the freshness record %s", name);
+	if (freshness_record_decode(both, uuid, r) < 0)
+		return err_set(err, ERR_FORMAT, "the freshness record %s is "
+		    "damaged", name);
+	return 0;
+}
+
+/* One write of the sector whose turn it is, and one sync. After a failure the
+ * same sector is written again, and the other one is still whole. */
+static int
+write_record(int fd, const struct freshness_record *r, struct err *err)
+{
+	uint8_t sector[FRESHNESS_SECTOR_SIZE];
+	off_t at = (off_t)(r->generation % 2) * FRESHNESS_SECTOR_SIZE;
+	ssize_t n;
+	int rc;
+
+	if ((rc = freshness_record_encode(r, sector, err)) < 0)
+		return rc;
+	do
+		n = pwrite(fd, sector, sizeof(sector), at);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0 && (size_t)n != sizeof(sector)) {
+		errno = EIO;
+		n = -1;
+	}
+	if (n < 0 || fdatasync(fd) < 0)
+		return err_sys(err, errno,
+		    "cannot write the VM's freshness record");
+	return 0;
+}
+
+/* The record's file gets the owner of the directory that it lies in, which is
+ * the service's user even while root does this. */
+static int
+make_record(const struct native *n, const struct freshness_record *r,
+    struct err *err)
+{
+	int dir = native_records_fd(n);
+	uint8_t zero[FRESHNESS_RECORD_SIZE] = { 0 };
+	char name[UUID_TEXT_SIZE], temporary[UUID_TEXT_SIZE + 32];
+	struct stat st;
+	int fd, rc = 0;
+
+	uuid_format(r->uuid, name);
+	snprintf(temporary, sizeof(temporary), ".%s.%ld", name,
+	    (long)getpid());
+	(void)unlinkat(dir, temporary, 0);	/* of a process long dead */
+	fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
+	    O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(err, errno,
+		    "cannot make a freshness record of the VM %s", name);
+	if (fstat(dir, &st) < 0 ||
+	    (st.st_uid != geteuid() && fchown(fd, st.st_uid, st.st_gid) < 0) ||
+	    pwrite(fd, zero, sizeof(zero), 0) != (ssize_t)sizeof(zero)) {
+		rc = err_sys(err, errno,
+		    "cannot make a freshness record of the VM %s", name);
+		goto out;
+	}
+	if ((rc = write_record(fd, r, err)) < 0)
+		goto out;
+	if (linkat(dir, temporary, dir, name, 0) < 0)
+		rc = errno == EEXIST ? err_set(err, ERR_EXISTS, "this host "
+		    "has a freshness record of a VM %s already: if that VM is "
+		    "gone, remove STATE_DIR/native/records/%s", name, name) :
+		    err_sys(err, errno,
+		    "cannot make a freshness record of the VM %s", name);
+out:
+	close(fd);
+	if (unlinkat(dir, temporary, 0) < 0 && rc == 0)
+		rc = err_sys(err, errno, "cannot remove %s", temporary);
+	if (rc == 0 && fsync(dir) < 0)
+		rc = err_sys(err, errno, "cannot sync the records' directory");
+	return rc;
+}
+
+static int
+native_register(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	struct freshness_record r = { .state = FRESHNESS_CLEAN,
+		.generation = 1, .epoch = c->epoch };
+
+	memcpy(r.uuid, c->uuid, UUID_SIZE);
+	memcpy(r.digest, c->digest, sizeof(r.digest));
+	return make_record(fn->native, &r, err);
+}
+
+/* Two lines: what is wrong, and that an administrator may allow it. */
+static int
+refuse(enum freshness_verdict v, const struct freshness_record *r,
+    const struct freshness_claim *c, struct err *err)
+{
+	if (v == FRESHNESS_OLDER)
+		return err_set(err, ERR_STALE, "this is an older copy: it is "
+		    "of epoch %" PRIu64 ", and the VM was last opened at "
+		    "epoch %" PRIu64 ". If it was put back on purpose, accept "
+		    "it with: vtpmctl accept-restore FILE", c->epoch,
+		    r->epoch);
+	return err_set(err, ERR_STALE, "this is another copy than the one that "
+	    "was closed last: both are of epoch %" PRIu64 " (the VM's record "
+	    "is at %" PRIu64 "), but with another content. If it was put back "
+	    "on purpose, accept it with: vtpmctl accept-restore FILE",
+	    c->epoch, r->epoch);
+}
+
+static void
+report(enum log_level level, const char *event, const char *reason,
+    const struct freshness_record *r, const struct freshness_claim *c)
+{
+	char uuid[UUID_TEXT_SIZE];
+
+	uuid_format(c->uuid, uuid);
+	log_event(level, event, "uuid=%s reason=%s file_epoch=%" PRIu64
+	    " record_epoch=%" PRIu64, uuid, reason, c->epoch, r->epoch);
+}
+
+static int
+judge(const struct freshness_record *r, const struct freshness_claim *c,
+    bool accept, struct err *err)
+{
+	enum freshness_verdict v = freshness_judge(r, c);
+	const char *reason = v == FRESHNESS_OLDER ? "older" : "forked";
+
+	if (v == FRESHNESS_FRESH)
+		return 0;
+	if (v == FRESHNESS_AHEAD) {
+		report(LOG_LEVEL_WARNING, "freshness.ahead", "elsewhere", r,
+		    c);
+		return 0;
+	}
+	if (accept) {
+		report(LOG_LEVEL_WARNING, "freshness.accepted", reason, r, c);
+		return 0;
+	}
+	report(LOG_LEVEL_ERROR, "freshness.stale", reason, r, c);
+	return refuse(v, r, c, err);
+}
+
+/* No record here, or none that can be read: what then? */
+static int
+judge_missing(int why, const struct freshness_claim *c, bool accept,
+    struct err *err)
+{
+	static const struct freshness_record none;
+	const char *reason = why == ERR_NOTFOUND ? "missing" : "damaged";
+
+	if (accept) {
+		report(LOG_LEVEL_WARNING, "freshness.accepted", reason, &none,
+		    c);
+		return 0;
+	}
+	if (why == ERR_NOTFOUND && !c->host_bound) {
+		report(LOG_LEVEL_WARNING, "freshness.new", reason, &none, c);
+		return 0;
+	}
+	report(LOG_LEVEL_ERROR, "freshness.stale", reason, &none, c);
+	return err_set(err, ERR_STALE, "this host's record of the VM is %s, so "
+	    "nothing tells whether the file (epoch %" PRIu64 ") is the latest. "
+	    "If it is, accept it with: vtpmctl accept-restore FILE", reason,
+	    c->epoch);
+}
+
+/* A record for a VM that came from elsewhere, as if it had closed here. */
+static int
+adopt(struct freshness_native *fn, const struct freshness_claim *c,
+    struct err *err)
+{
+	int rc;
+
+	if ((rc = native_register(&fn->base, c, err)) < 0)
+		return rc;
+	return open_record(fn->native, c->uuid, &fn->fd, err);
+}
+
+/* Opens, locks and reads; judges. On success fn->record is what to go from. */
+static int
+take_record(struct freshness_native *fn, const struct freshness_claim *c,
+    bool accept, struct err *err)
+{
+	struct err why = { 0 };
+	int rc;
+
+	rc = open_record(fn->native, c->uuid, &fn->fd, &why);
+	if (rc == ERR_NOTFOUND && ((rc = judge_missing(rc, c, accept,
+	    err)) < 0 || (rc = adopt(fn, c, err)) < 0))
+		return rc;
+	if (rc < 0)
+		return err_set(err, rc, "%s", why.text);
+	if ((rc = lock_record(fn->fd, c->uuid, err)) < 0)
+		return rc;
+	/* What we read may be in the page cache only, if its writer was
+	 * killed; the other sector is overwritten on the strength of it. */
+	if (fdatasync(fn->fd) < 0)
+		return err_sys(err, errno,
+		    "cannot sync the VM's freshness record");
+	rc = read_record(fn->fd, c->uuid, &fn->record, &why);
+	if (rc == ERR_FORMAT) {
+		memset(&fn->record, 0, sizeof(fn->record));
+		memcpy(fn->record.uuid, c->uuid, UUID_SIZE);
+		return judge_missing(rc, c, accept, err);
+	}
+	if (rc < 0)
+		return err_set(err, rc, "%s", why.text);
+	return judge(&fn->record, c, accept, err);
+}
+
+static void
+drop_record(struct freshness_native *fn)
+{
+	if (fn->fd >= 0)
+		close(fn->fd);
+	fn->fd = -1;
+}
+
+/* Makes *next durable; fn->record is the acknowledged one whatever happens. */
+static int
+advance(struct freshness_native *fn, struct freshness_record *next,
+    struct err *err)
+{
+	int rc;
+
+	next->generation = fn->record.generation + 1;
+	if ((rc = write_record(fn->fd, next, err)) < 0)
+		return rc;
+	fn->record = *next;
+	return 0;
+}
+
+static int
+native_acquire(struct freshness *f, const struct freshness_claim *c,
+    bool accept, uint64_t *epoch, struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	struct freshness_record next = { .state = FRESHNESS_OPENING };
+	int rc;
+
+	drop_record(fn);	/* of an attempt before that failed half-way */
+	if ((rc = take_record(fn, c, accept, err)) < 0)
+		goto out;
+	memcpy(next.uuid, c->uuid, UUID_SIZE);
+	next.epoch = (c->epoch > fn->record.epoch ? c->epoch :
+	    fn->record.epoch) + 1;
+	next.previous = c->epoch;
+	/* While nobody runs it a file closed cleanly does not change; one
+	 * that was open when its owner died may still lose what was not
+	 * synced, if power fails now. */
+	next.from_clean = fn->record.state == FRESHNESS_CLEAN ||
+	    (fn->record.state == FRESHNESS_OPENING && fn->record.from_clean &&
+	    c->epoch == fn->record.previous);
+	memcpy(next.digest, c->digest, sizeof(next.digest));
+	if ((rc = advance(fn, &next, err)) < 0)
+		goto out;
+	*epoch = next.epoch;
+out:
+	if (rc < 0)
+		drop_record(fn);
+	return rc;
+}
+
+static int
+check_owned(const struct freshness_native *fn, struct err *err)
+{
+	if (fn->fd >= 0)
+		return 0;
+	return err_set(err, ERR_INTERNAL, "the VM's freshness record is not "
+	    "held by this process");
+}
+
+static int
+native_confirm(struct freshness *f, struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	struct freshness_record next = fn->record;
+	int rc;
+
+	if ((rc = check_owned(fn, err)) < 0)
+		return rc;
+	next.state = FRESHNESS_OPEN;
+	next.previous = 0;
+	next.from_clean = false;
+	memset(next.digest, 0, sizeof(next.digest));
+	return advance(fn, &next, err);
+}
+
+static int
+native_release(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	struct freshness_record next = fn->record;
+	int rc;
+
+	if ((rc = check_owned(fn, err)) < 0)
+		return rc;
+	next.state = FRESHNESS_CLEAN;
+	memcpy(next.digest, digest, sizeof(next.digest));
+	if ((rc = advance(fn, &next, err)) < 0)
+		return rc;
+	drop_record(fn);
+	return 0;
+}
+
+static int
+native_forget(struct freshness *f, const uint8_t uuid[UUID_SIZE],
+    struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	int dir = native_records_fd(fn->native);
+	char name[UUID_TEXT_SIZE];
+	int fd, rc;
+
+	uuid_format(uuid, name);
+	if ((rc = open_record(fn->native, uuid, &fd, err)) < 0)
+		return rc;
+	if ((rc = lock_record(fd, uuid, err)) < 0)
+		goto out;
+	if (unlinkat(dir, name, 0) < 0 || fsync(dir) < 0)
+		rc = err_sys(err, errno,
+		    "cannot remove the freshness record %s", name);
+out:
+	close(fd);
+	return rc;
+}
+
+static int
+native_check(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	struct freshness_record r;
+	enum freshness_verdict v;
+	int fd, rc;
+
+	if ((rc = open_record(fn->native, c->uuid, &fd, err)) < 0)
+		return rc;
+	if ((rc = read_record(fd, c->uuid, &r, err)) == 0) {
+		v = freshness_judge(&r, c);
+		if (v == FRESHNESS_OLDER || v == FRESHNESS_FORKED)
+			rc = refuse(v, &r, c, err);
+	} else if (rc == ERR_FORMAT)
+		rc = ERR_STALE;
+	close(fd);
+	return rc;
+}
+
+static void
+native_close(struct freshness *f)
+{
+	drop_record((struct freshness_native *)f);
+	free(f);
+}
+
+static const struct freshness_ops native_ops = {
+	.register_vm = native_register,
+	.acquire = native_acquire,
+	.confirm = native_confirm,
+	.release = native_release,
+	.forget = native_forget,
+	.check = native_check,
+	.close = native_close,
+};
+
+int
+freshness_native(struct freshness **out, const struct native *n,
+    struct err *err)
+{
+	struct freshness_native *fn = calloc(1, sizeof(*fn));
+
+	*out = NULL;
+	if (fn == NULL)
+		return err_sys(err, ENOMEM, "cannot open freshness records");
+	fn->base.ops = &native_ops;
+	fn->native = n;
+	fn->fd = -1;
+	*out = &fn->base;
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a keeper of freshness records implements; freshness.h says what each
+ * call promises. */
+#ifndef NVRAM_CRYPT_FRESHNESS_PROVIDER_H
+#define NVRAM_CRYPT_FRESHNESS_PROVIDER_H
+
+#include "nvram-crypt/freshness.h"
+
+struct freshness_ops {
+	int (*register_vm)(struct freshness *f,
+	    const struct freshness_claim *c, struct err *err);
+	int (*acquire)(struct freshness *f, const struct freshness_claim *c,
+	    bool accept, uint64_t *epoch, struct err *err);
+	int (*confirm)(struct freshness *f, struct err *err);
+	int (*release)(struct freshness *f,
+	    const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err);
+	int (*forget)(struct freshness *f, const uint8_t uuid[UUID_SIZE],
+	    struct err *err);
+	int (*check)(struct freshness *f, const struct freshness_claim *c,
+	    struct err *err);
+	void (*close)(struct freshness *f);
+};
+
+struct freshness {
+	const struct freshness_ops *ops;
+};
+
+#endif

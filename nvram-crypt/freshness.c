@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nvram-crypt/freshness.h"
+
+#include "nvram-crypt/freshness-provider.h"
+
+void
+freshness_free(struct freshness *f)
+{
+	if (f != NULL)
+		f->ops->close(f);
+}
+
+int
+freshness_register(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	return f->ops->register_vm(f, c, err);
+}
+
+int
+freshness_acquire(struct freshness *f, const struct freshness_claim *c,
+    bool accept, uint64_t *epoch, struct err *err)
+{
+	return f->ops->acquire(f, c, accept, epoch, err);
+}
+
+int
+freshness_confirm(struct freshness *f, struct err *err)
+{
+	return f->ops->confirm(f, err);
+}
+
+int
+freshness_release(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err)
+{
+	return f->ops->release(f, digest, err);
+}
+
+int
+freshness_forget(struct freshness *f, const uint8_t uuid[UUID_SIZE],
+    struct err *err)
+{
+	return f->ops->forget(f, uuid, err);
+}
+
+int
+freshness_check(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	return f->ops->check(f, c, err);
+}

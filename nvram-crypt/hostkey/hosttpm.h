@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The host's own TPM through tpm2-tss's ESAPI. */
+#ifndef HOSTKEY_HOSTTPM_H
+#define HOSTKEY_HOSTTPM_H
+
+#include <tss2/tss2_esys.h>
+
+#include "base/err.h"
+
+struct hosttpm;
+
+/* Connects; tcti is a TCTILDR configuration ("device:/dev/tpmrm0"). */
+int hosttpm_open(struct hosttpm **out, const char *tcti, struct err *err);
+/* Flushes all that was made: there may be no resource manager. */
+void hosttpm_close(struct hosttpm *t);
+
+ESYS_CONTEXT *hosttpm_esys(const struct hosttpm *t);
+
+/* The ECC P-256 storage primary, derived anew from the owner hierarchy's
+ * seed; name may be NULL. */
+int hosttpm_srk(struct hosttpm *t, ESYS_TR *handle, TPM2B_NAME *name,
+    struct err *err);
+/* Name of the endorsement hierarchy's P-256 primary, which outlives
+ * TPM2_Clear; size 0 where that hierarchy is not ours to use. */
+void hosttpm_identity(struct hosttpm *t, TPM2B_NAME *name);
+/* An HMAC session salted with key, which encrypts the first parameter of
+ * commands and responses (AES-128-CFB). */
+int hosttpm_session(struct hosttpm *t, ESYS_TR key, ESYS_TR *session,
+    struct err *err);
+/* Has hosttpm_close flush a handle that the caller made. */
+void hosttpm_keep(struct hosttpm *t, ESYS_TR handle);
+
+/* Sets err from a TSS2_RC; what is what was tried. Returns ERR_TPM. */
+int hosttpm_error(struct err *err, TSS2_RC tss, const char *what);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files nvram*.c share. Nobody else includes this. */
+#ifndef NVRAM_CRYPT_NVRAM_INTERNAL_H
+#define NVRAM_CRYPT_NVRAM_INTERNAL_H
+
+#include "nvram-crypt/nvram.h"
+#include "nvram-crypt/slot.h"
+#include "nvram-crypt/superblock.h"
+#include "nvram-crypt/xaes.h"
+
+/* Everything that follows from the DEK. The DEK itself only wraps. */
+struct nvram_keys {
+	struct secret *dek;
+	struct xaes *superblock;
+	struct xaes *slot;
+	uint8_t commitment[SUPERBLOCK_COMMITMENT_SIZE];
+};
+
+/* A superblock area as it was read, until nvram_unlock has judged it. */
+struct nvram_candidate {
+	uint8_t bytes[SUPERBLOCK_SIZE];
+	struct superblock sb;
+	int rc;			/* of superblock_decode */
+};
+
+struct nvram {
+	struct store *store;
+	char *name;		/* for messages */
+	bool writable;
+	bool unlocked;
+	bool acquired;
+	struct nvram_candidate *candidates;	/* two; NULL once unlocked */
+	struct superblock sb;	/* the one in use */
+	unsigned int sb_active;	/* area that holds it durably */
+	struct slot slot;	/* the current one */
+	struct nvram_keys keys;
+	struct secret *state[SLOT_COUNT];	/* payload of each slot; that of
+						 * the inactive is scratch */
+	uint8_t *io;		/* one slot or superblock, page-aligned */
+	size_t io_size;
+	struct nvram_report report;
+	struct freshness *freshness;
+
+	/* What was read at open may be in the page cache only, if its writer
+	 * was killed before its sync: until a sync of ours, no area may be
+	 * overwritten on the strength of the other. */
+	bool synced;
+	/* A write failed, so its area may hold the old, the new or rubbish;
+	 * it is written again before anything is built on it. */
+	bool sb_uncertain;
+	bool slot_uncertain;
+	/* The newest state is damaged and only one from before the floor is
+	 * left: an administrator has to accept that. */
+	bool fallback;
+};
+
+uint64_t nvram_slot_offset(const struct nvram *nv, uint32_t index);
+
+/* Takes dek over, also on failure. */
+int nvram_keys_make(struct nvram_keys *keys, struct secret *dek,
+    const uint8_t uuid[UUID_SIZE], const uint8_t dek_id[DEK_ID_SIZE],
+    struct err *err);
+void nvram_keys_free(struct nvram_keys *keys);
+/* A new DEK and its id. */
+int nvram_dek_new(struct secret **dek, uint8_t dek_id[DEK_ID_SIZE],
+    struct err *err);
+
+/* Makes the buffers for the geometry in nv->sb. */
+int nvram_buffers_make(struct nvram *nv, struct err *err);
+/* Room of at least size bytes in state[index]; what was there is lost. */
+int nvram_state_reserve(struct nvram *nv, uint32_t index, size_t size,
+    struct err *err);
+
+/* Writes *next, sealed under key, as the next generation: the inactive area,
+ * a sync, and then a copy over the other area. With erase the copy must be
+ * durable too, so that nothing of the old superblock is left. On success
+ * *next is nv->sb. Its floor is the caller's. */
+int nvram_superblock_put(struct nvram *nv, struct superblock *next,
+    struct xaes *key, bool erase, struct err *err);
+/* After a failed superblock write the area may hold what was refused to the
+ * caller, a new DEK even. Overwrites it; call it before writing a slot. */
+int nvram_settle(struct nvram *nv, struct err *err);
+/* Puts the floor under this slot. */
+void nvram_set_floor(struct superblock *sb, const struct slot *slot);
+
+/* Seals the payload in state[inactive] and writes it to the inactive slot,
+ * which on success is the current one. With whole the rest of the slot is
+ * overwritten as well. */
+int nvram_slot_put(struct nvram *nv, struct xaes *key,
+    const uint8_t dek_id[DEK_ID_SIZE], size_t payload_size, bool whole,
+    struct err *err);
+/* The current state once more into the inactive slot. */
+int nvram_slot_copy(struct nvram *nv, struct xaes *key,
+    const uint8_t dek_id[DEK_ID_SIZE], bool whole, struct err *err);
+
+int nvram_digest(const struct nvram *nv,
+    uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err);
+/* ERR_REFUSED with a text unless the file is writable and unlocked. */
+int nvram_check_writable(const struct nvram *nv, const char *what,
+    struct err *err);
+
+/* A fresh file's contents, written to a store: nvram-create.c. */
+int nvram_format(struct store *store, const struct nvram_create_args *args,
+    struct freshness_claim *claim, struct err *err);
+
+#endif

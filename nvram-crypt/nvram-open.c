@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opening a file: superblocks as they look. nvram-unlock.c authenticates. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nvram-crypt/nvram-internal.h"
+
+#define STATE_UNIT 32768u	/* state buffers are multiples of it */
+
+uint64_t
+nvram_slot_offset(const struct nvram *nv, uint32_t index)
+{
+	return 2 * SUPERBLOCK_SIZE +
+	    (uint64_t)index * nv->sb.header.slot_size;
+}
+
+int
+nvram_buffers_make(struct nvram *nv, struct err *err)
+{
+	size_t size = nv->sb.header.slot_size;
+
+	if (size < SUPERBLOCK_SIZE)
+		size = SUPERBLOCK_SIZE;
+	/* Of several pages only those that get used become resident. */
+	if ((nv->io = aligned_alloc(PAGE_BYTES, size)) == NULL)
+		return err_sys(err, ENOMEM, "%s: no memory for a buffer",
+		    nv->name);
+	nv->io_size = size;
+	return 0;
+}
+
+int
+nvram_state_reserve(struct nvram *nv, uint32_t index, size_t size,
+    struct err *err)
+{
+	struct secret *grown;
+
+	if (nv->state[index] != NULL && secret_size(nv->state[index]) >= size)
+		return 0;
+	size = (size + STATE_UNIT) / STATE_UNIT * STATE_UNIT;
+	if ((grown = secret_new(size)) == NULL)
+		return err_sys(err, errno, "%s: cannot lock %zu bytes of "
+		    "memory for the state (raise the memlock limit)",
+		    nv->name, size);
+	secret_free(nv->state[index]);
+	nv->state[index] = grown;
+	return 0;
+}
+
+static int
+read_candidates(struct nvram *nv, struct err *err)
+{
+	if ((nv->candidates = calloc(2, sizeof(*nv->candidates))) == NULL)
+		return err_sys(err, ENOMEM, "cannot open %s", nv->name);
+	for (size_t i = 0; i < 2; i++) {
+		struct nvram_candidate *c = &nv->candidates[i];
+		int rc = nv->store->ops->read(nv->store, c->bytes,
+		    SUPERBLOCK_SIZE, i * SUPERBLOCK_SIZE);
+
+		if (rc == -ENODATA)
+			return err_set(err, ERR_FORMAT, "%s is too short for "
+			    "an nvram file", nv->name);
+		if (rc < 0)
+			return err_sys(err, -rc, "cannot read %s", nv->name);
+		c->rc = superblock_decode(c->bytes, &c->sb, NULL);
+	}
+	return 0;
+}
+
+/* Why neither superblock can be used: the better of two bad reasons. */
+static int
+no_superblock(const struct nvram *nv, struct err *err)
+{
+	const struct nvram_candidate *c = nv->candidates;
+
+	for (size_t i = 0; i < 2; i++)
+		if (c[i].rc == ERR_UNSUPPORTED)
+			return err_set(err, ERR_UNSUPPORTED, "%s was written "
+			    "by a later version of this program: use that "
+			    "version", nv->name);
+	if (c[0].rc == ERR_FORMAT && c[1].rc == ERR_FORMAT)
+		return err_set(err, ERR_FORMAT, "%s is not an nvram file",
+		    nv->name);
+	return err_set(err, ERR_AUTH, "%s: both superblocks are damaged. "
+	    "Nothing was changed. Put back a copy of the file and take it "
+	    "into use with: vtpmctl accept-restore FILE", nv->name);
+}
+
+static int
+choose_candidate(struct nvram *nv, struct err *err)
+{
+	const struct nvram_candidate *c = nv->candidates;
+
+	if (c[0].rc < 0 && c[1].rc < 0)
+		return no_superblock(nv, err);
+	nv->sb_active = c[0].rc < 0 || (c[1].rc == 0 &&
+	    c[1].sb.header.generation > c[0].sb.header.generation);
+	nv->sb = c[nv->sb_active].sb;
+	return 0;
+}
+
+int
+nvram_open_store(struct nvram **out, struct store *store, const char *name,
+    struct err *err)
+{
+	struct nvram *nv = calloc(1, sizeof(*nv));
+	int rc;
+
+	*out = NULL;
+	if (nv == NULL) {
+		store->ops->close(store);
+		return err_sys(err, ENOMEM, "cannot open %s", name);
+	}
+	nv->store = store;
+	nv->writable = true;
+	if ((nv->name = strdup(name)) == NULL) {
+		rc = err_sys(err, ENOMEM, "cannot open %s", name);
+		goto out;
+	}
+	if ((rc = read_candidates(nv, err)) < 0 ||
+	    (rc = choose_candidate(nv, err)) < 0)
+		goto out;
+	*out = nv;
+	nv = NULL;
+out:
+	nvram_close(nv);
+	return rc;
+}
+
+/* Adds who has the file open, as far as its header tells. */
+static void
+name_owner(const char *path, struct err *err)
+{
+	struct nvram *nv = NULL;
+
+	if (err == NULL || nvram_open(&nv, path, false, NULL) < 0)
+		return;
+	if (nv->sb.header.owner[0] != '\0')
+		err_append(err, " by %s", nv->sb.header.owner);
+	nvram_close(nv);
+}
+
+int
+nvram_open(struct nvram **out, const char *path, bool writable,
+    struct err *err)
+{
+	struct store *store = NULL;
+	int rc;
+
+	*out = NULL;
+	if ((rc = store_open_file(&store, path, writable, err)) < 0) {
+		if (rc == ERR_BUSY)
+			name_owner(path, err);
+		return rc;
+	}
+	if ((rc = nvram_open_store(out, store, path, err)) == 0)
+		(*out)->writable = writable;
+	return rc;
+}
+
+void
+nvram_close(struct nvram *nv)
+{
+	if (nv == NULL)
+		return;
+	nv->store->ops->close(nv->store);
+	nvram_keys_free(&nv->keys);
+	for (size_t i = 0; i < SLOT_COUNT; i++)
+		secret_free(nv->state[i]);
+	free(nv->io);
+	free(nv->candidates);
+	free(nv->name);
+	free(nv);
+}
+
+const struct nvram_header *
+nvram_header(const struct nvram *nv)
+{
+	return &nv->sb.header;
+}
+
+bool
+nvram_unlocked(const struct nvram *nv)
+{
+	return nv->unlocked;
+}
+
+const struct nvram_report *
+nvram_report(const struct nvram *nv)
+{
+	return &nv->report;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nvram-crypt/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct file_store {
+	struct store base;	/* first: the two are cast into each other */
+	int fd;
+};
+
+static int
+file_read(struct store *s, void *data, size_t size, uint64_t offset)
+{
+	int fd = ((struct file_store *)s)->fd;
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, (uint8_t *)data + done, size - done,
+		    (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ENODATA;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int
+file_write(struct store *s, const void *data, size_t size, uint64_t offset)
+{
+	int fd = ((struct file_store *)s)->fd;
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pwrite(fd, (const uint8_t *)data + done,
+		    size - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int
+file_sync(struct store *s)
+{
+	int rc;
+
+	do
+		rc = fdatasync(((struct file_store *)s)->fd);
+	while (rc < 0 && errno == EINTR);
+	return rc < 0 ? -errno : 0;
+}
+
+static int64_t
+file_size(struct store *s)
+{
+	struct stat st;
+
+	if (fstat(((struct file_store *)s)->fd, &st) < 0)
+		return -errno;
+	return st.st_size;
+}
+
+static void
+file_close(struct store *s)
+{
+	close(((struct file_store *)s)->fd);
+	free(s);
+}
+
+static const struct store_ops file_ops = {
+	.read = file_read,
+	.write = file_write,
+	.sync = file_sync,
+	.size = file_size,
+	.close = file_close,
+};
+
+/* An open file description lock: it goes with this descriptor, whatever else
+ * in this process opens and closes the same file. */
+static int
+lock(int fd, const char *path, struct err *err)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return err_set(err, ERR_BUSY, "%s is in use", path);
+	return err_sys(err, errno, "cannot lock %s", path);
+}
+
+int
+store_from_fd(struct store **out, int fd, struct err *err)
+{
+	struct file_store *fs = calloc(1, sizeof(*fs));
+
+	*out = NULL;
+	if (fs == NULL)
+		return err_sys(err, ENOMEM, "cannot open the store");
+	fs->base.ops = &file_ops;
+	fs->fd = fd;
+	*out = &fs->base;
+	return 0;
+}
+
+int
+store_open_file(struct store **out, const char *path, bool writable,
+    struct err *err)
+{
+	struct stat st;
+	int fd, rc;
+
+	*out = NULL;
+	/* O_NONBLOCK: a FIFO put in the file's place must not hang us. */
+	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_NOTFOUND, "there is no file %s", path);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot open %s", path);
+	if (fstat(fd, &st) < 0) {
+		rc = err_sys(err, errno, "cannot stat %s", path);
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		rc = err_set(err, ERR_REFUSED, "%s is not a regular file",
+		    path);
+		goto out;
+	}
+	if (writable && (rc = lock(fd, path, err)) < 0)
+		goto out;
+	if ((rc = store_from_fd(out, fd, err)) < 0)
+		goto out;
+	fd = -1;
+out:
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vtpm/channel.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fdio.h"
+
+#define MESSAGE_SIZE 16
+
+int
+channel_make(struct channel *monitor, struct channel *worker, struct err *err)
+{
+	int orders[2] = { -1, -1 }, needs[2] = { -1, -1 };
+	struct channel_shared *shared;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return err_sys(err, errno, "cannot map memory shared with the "
+		    "worker");
+	/* It holds the TPM's state in clear. */
+	(void)madvise(shared, sizeof(*shared), MADV_DONTDUMP);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, orders) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, needs) < 0) {
+		int sys = errno;
+
+		if (orders[0] >= 0) {
+			close(orders[0]);
+			close(orders[1]);
+		}
+		munmap(shared, sizeof(*shared));
+		return err_sys(err, sys, "cannot make a socket pair");
+	}
+	*monitor = (struct channel){ .orders = orders[0], .needs = needs[0],
+		.shared = shared };
+	*worker = (struct channel){ .orders = orders[1], .needs = needs[1],
+		.shared = shared };
+	return 0;
+}
+
+void
+channel_close(struct channel *c)
+{
+	if (c->orders >= 0)
+		close(c->orders);
+	if (c->needs >= 0)
+		close(c->needs);
+	c->orders = c->needs = -1;
+}
+
+void
+channel_unmap(struct channel *c)
+{
+	if (c->shared != NULL)
+		munmap(c->shared, sizeof(*c->shared));
+	c->shared = NULL;
+}
+
+int
+channel_send(int sock, const struct message *m, int fd)
+{
+	uint8_t bytes[MESSAGE_SIZE];
+	struct buf b = buf_writer(bytes, sizeof(bytes));
+
+	buf_put_u32be(&b, m->type);
+	buf_put_u32be(&b, m->arg);
+	buf_put_u32be(&b, (uint32_t)m->result);
+	buf_put_u32be(&b, m->size);
+	return fdio_send(sock, bytes, sizeof(bytes), fd);
+}
+
+int
+channel_recv(int sock, struct message *m, int *fd)
+{
+	uint8_t bytes[MESSAGE_SIZE + 1];
+	uint32_t result = 0;
+	struct buf b;
+	ssize_t n;
+
+	n = fdio_recv(sock, bytes, sizeof(bytes), fd);
+	if (n < 0)
+		return errno == ECONNRESET ? ERR_CLOSED : ERR_SYSTEM;
+	if (n == 0)
+		return ERR_CLOSED;
+	b = buf_reader(bytes, (size_t)n);
+	buf_get_u32be(&b, &m->type);
+	buf_get_u32be(&b, &m->arg);
+	buf_get_u32be(&b, &result);
+	buf_get_u32be(&b, &m->size);
+	m->result = (int32_t)result;
+	if (!buf_ok(&b) || buf_left(&b) != 0) {
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+		return ERR_FORMAT;
+	}
+	return 0;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vtpm/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 8
+
+int
+listen_parse(struct listen_address *a, const char *text, struct err *err)
+{
+	const char *comma = strchr(text, ',');
+	size_t size;
+	char *end;
+
+	*a = (struct listen_address){ .mode = 0600 };
+	if (strncmp(text, "unix:", 5) != 0)
+		return err_set(err, ERR_USAGE,
+		    "'%s': a control socket is unix:PATH[,mode=0600]", text);
+	text += 5;
+	size = comma != NULL ? (size_t)(comma - text) : strlen(text);
+	if (size == 0 || size >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return err_set(err, ERR_USAGE, "the control socket's path has "
+		    "%zu bytes; 1 to %zu are possible (unix(7))", size,
+		    sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	memcpy(a->path, text, size);
+	if (comma == NULL)
+		return 0;
+	if (strncmp(comma, ",mode=", 6) != 0)
+		return err_set(err, ERR_USAGE,
+		    "'%s': the control socket knows only ,mode=", comma);
+	a->mode = (mode_t)strtoul(comma + 6, &end, 8);
+	if (comma[6] == '\0' || *end != '\0' || a->mode > 0777)
+		return err_set(err, ERR_USAGE, "'%s': a mode is an octal number "
+		    "such as 0600", comma + 6);
+	return 0;
+}
+
+/* A socket that nobody listens on is left over from a process that died. */
+static int
+remove_stale(const struct listen_address *a, const struct sockaddr_un *addr,
+    struct err *err)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(a->path, &st) < 0)
+		return errno == ENOENT ? 0 : err_sys(err, errno,
+		    "cannot look at %s", a->path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, ERR_EXISTS,
+		    "%s exists and is not a socket", a->path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot make a socket");
+	rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
+	if (rc == 0)
+		rc = err_set(err, ERR_BUSY, "another process listens on %s",
+		    a->path);
+	else if (errno != ECONNREFUSED)
+		rc = err_sys(err, errno, "cannot tell who listens on %s",
+		    a->path);
+	else if (unlink(a->path) < 0)
+		rc = err_sys(err, errno, "cannot remove the old socket %s",
+		    a->path);
+	else
+		rc = 0;
+	close(fd);
+	return rc;
+}
+
+int
+listen_open(const struct listen_address *a, int *fd, int *dir, struct err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char copy[PATH_MAX];
+	mode_t old;
+	int rc;
+
+	*fd = *dir = -1;
+	memcpy(addr.sun_path, a->path, strlen(a->path) + 1);
+	if ((rc = remove_stale(a, &addr, err)) < 0)
+		return rc;
+	snprintf(copy, sizeof(copy), "%s", a->path);
+	*dir = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*dir < 0 || *fd < 0) {
+		rc = err_sys(err, errno, "cannot make the control socket %s",
+		    a->path);
+		goto out;
+	}
+	/* The mode is right from the first moment on. */
+	old = umask(~a->mode & 0777);
+	rc = bind(*fd, (struct sockaddr *)&addr, sizeof(addr));
+	if (rc < 0)
+		rc = err_sys(err, errno, "cannot make the control socket %s",
+		    a->path);
+	umask(old);
+	if (rc == 0 && listen(*fd, BACKLOG) < 0)
+		rc = err_sys(err, errno, "cannot listen on %s", a->path);
+out:
+	if (rc < 0) {
+		if (*fd >= 0)
+			close(*fd);
+		if (*dir >= 0)
+			close(*dir);
+		*fd = *dir = -1;
+	}
+	return rc;
+}
+
+void
+listen_remove(const struct listen_address *a, int dir)
+{
+	const char *slash = strrchr(a->path, '/');
+
+	(void)unlinkat(dir, slash != NULL ? slash + 1 : a->path, 0);
+}

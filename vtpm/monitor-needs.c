@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The worker's requests, as a table: which there are, when each is allowed,
+ * how large. A worker that breaks a rule has been taken over or is broken. */
+#include "vtpm/monitor.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define LOG_TEXT_MAX 512
+
+enum allowed {
+	ALWAYS,
+	WHILE_LOADING,		/* an INIT order is under way */
+	WHILE_POWERED,		/* or an order is under way */
+};
+
+static int
+need_load(struct monitor *m, const struct message *q, struct message *reply)
+{
+	const uint8_t *data;
+	struct err err = { 0 };
+	size_t size;
+	int rc;
+
+	rc = storage_load(m->storage, (enum tpm_state)q->arg, &data, &size,
+	    &err);
+	if (rc < 0)
+		return rc;
+	if (size > sizeof(m->channel.shared->needs))
+		return ERR_FORMAT;
+	memcpy(m->channel.shared->needs, data, size);
+	reply->size = (uint32_t)size;
+	return 0;
+}
+
+static int
+need_store(struct monitor *m, const struct message *q, struct message *reply)
+{
+	struct err err = { 0 };
+	int rc;
+
+	(void)reply;
+	rc = storage_store(m->storage, (enum tpm_state)q->arg,
+	    m->channel.shared->needs, q->size, &err);
+	if (rc < 0)
+		log_event(LOG_LEVEL_ERROR, "storage.lost", "error=\"%s\" "
+		    "consequence=\"the TPM goes into failure mode until the "
+		    "guest is reset; the last stored state is whole\"",
+		    err.text);
+	return rc;
+}
+
+static int
+need_log(struct monitor *m, const struct message *q, struct message *reply)
+{
+	char text[LOG_TEXT_MAX + 1];
+
+	(void)reply;
+	memcpy(text, m->channel.shared->needs, q->size);
+	text[q->size] = '\0';
+	log_line(q->arg > LOG_LEVEL_DEBUG ? LOG_LEVEL_ERROR :
+	    (enum log_level)q->arg, "worker: %s", text);
+	return 0;
+}
+
+static int
+need_data_closed(struct monitor *m, const struct message *q,
+    struct message *reply)
+{
+	(void)q;
+	(void)reply;
+	log_info("the data connection has ended");
+	if (m->data_fd >= 0)
+		close(m->data_fd);
+	m->data_fd = -1;
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	enum allowed allowed;
+	uint32_t size_max;
+	int (*serve)(struct monitor *m, const struct message *q,
+	    struct message *reply);
+} needs[NEED_LAST + 1] = {
+	[NEED_LOAD] = { "LOAD", WHILE_LOADING, 0, need_load },
+	[NEED_STORE] = { "STORE", WHILE_POWERED, CHANNEL_AREA_SIZE,
+	    need_store },
+	[NEED_LOG] = { "LOG", ALWAYS, LOG_TEXT_MAX, need_log },
+	[NEED_DATA_CLOSED] = { "DATA_CLOSED", ALWAYS, 0, need_data_closed },
+};
+
+static bool
+is_allowed(const struct monitor *m, enum allowed allowed)
+{
+	switch (allowed) {
+	case ALWAYS:
+		return true;
+	case WHILE_LOADING:
+		return m->order.active && m->order.loading;
+	case WHILE_POWERED:
+		return m->powered || m->order.active;
+	}
+	return false;
+}
+
+int
+monitor_serve_need(struct monitor *m)
+{
+	struct message q, reply;
+	int fd, rc;
+
+	if ((rc = channel_recv(m->channel.needs, &q, &fd)) < 0)
+		return ERR_CLOSED;
+	if (fd >= 0) {
+		close(fd);
+		log_event(LOG_LEVEL_ERROR, "worker.broke-rules",
+		    "a descriptor came with a request");
+		return ERR_CLOSED;
+	}
+	if (q.type == 0 || q.type > NEED_LAST ||
+	    q.size > needs[q.type].size_max ||
+	    !is_allowed(m, needs[q.type].allowed)) {
+		log_event(LOG_LEVEL_ERROR, "worker.broke-rules",
+		    "request=%u size=%u: not allowed now", q.type, q.size);
+		return ERR_CLOSED;
+	}
+	reply = (struct message){ .type = q.type };
+	reply.result = needs[q.type].serve(m, &q, &reply);
+	log_debug("worker asked %s(%u) size %u: %d", needs[q.type].name, q.arg,
+	    q.size, reply.result);
+	return channel_send(m->channel.needs, &reply, -1);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vtpm/monitor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "vtpm/worker.h"
+
+/* Places in the poll set. */
+enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_CLIENTS,
+	P_LAST = P_CLIENTS + MONITOR_CLIENTS };
+
+static void
+drop_client(struct monitor *m, struct client *c)
+{
+	if (c->fd < 0)
+		return;
+	if (m->order.client == c)
+		m->order.client = NULL;
+	control_client_gone(m, c);
+	client_close(c);
+}
+
+static void
+worker_gone(struct monitor *m)
+{
+	int status = 0;
+
+	if (m->ended)
+		return;
+	m->ended = true;
+	/* Its channel is closed, so it is dead or about to notice. */
+	channel_close(&m->channel);
+	if (m->ending)
+		return;
+	m->exit_status = 1;
+	if (waitpid(m->worker, &status, 0) == m->worker && WIFSIGNALED(status))
+		log_event(LOG_LEVEL_ERROR, "worker.died", "signal=%d%s",
+		    WTERMSIG(status), WTERMSIG(status) == SIGSYS ?
+		    " reason=\"a system call outside its allow list\"" : "");
+	else
+		log_event(LOG_LEVEL_ERROR, "worker.died", "exit=%d",
+		    WEXITSTATUS(status));
+}
+
+void
+monitor_order(struct monitor *m, struct client *c, const struct message *order,
+    int fd, order_done *done)
+{
+	m->order.active = true;
+	m->order.loading = order->type == ORDER_INIT ||
+	    order->type == ORDER_GET_STATE;
+	m->order.client = c;
+	m->order.done = done;
+	if (channel_send(m->channel.orders, order, fd) < 0)
+		worker_gone(m);
+}
+
+static void
+order_answered(struct monitor *m)
+{
+	struct message reply;
+	int fd, rc;
+
+	rc = channel_recv(m->channel.orders, &reply, &fd);
+	if (rc == 0 && fd >= 0) {
+		close(fd);
+		rc = ERR_FORMAT;
+	}
+	if (rc == 0 && (!m->order.active || reply.size > CHANNEL_AREA_SIZE)) {
+		log_event(LOG_LEVEL_ERROR, "worker.broke-rules",
+		    "an answer that nobody waits for, or too large a one");
+		rc = ERR_FORMAT;
+	}
+	if (rc < 0) {
+		worker_gone(m);
+		return;
+	}
+	m->order.active = false;
+	m->order.done(m, m->order.client, &reply);
+}
+
+static void
+end_done(struct monitor *m, struct client *c, const struct message *reply)
+{
+	(void)c;
+	(void)reply;
+	m->ended = true;
+}
+
+void
+monitor_end(struct monitor *m)
+{
+	struct message order = { .type = ORDER_SHUTDOWN };
+
+	if (m->ending)
+		return;
+	m->ending = true;
+	if (!m->order.active)
+		monitor_order(m, NULL, &order, -1, end_done);
+	/* Else the loop gives it once the answer is there. What runs now may
+	 * be a long key generation: do not wait for it. */
+	kill(m->worker, WORKER_CANCEL_SIGNAL);
+}
+
+static void
+on_signal(struct monitor *m)
+{
+	struct signalfd_siginfo info;
+
+	if (read(m->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGTERM:
+	case SIGINT:
+		log_info("ending on signal %u", info.ssi_signo);
+		monitor_end(m);
+		break;
+	default:
+		/* SIGCHLD: the closed channel tells the same. */
+		break;
+	}
+}
+
+static void
+on_connection(struct monitor *m)
+{
+	int fd = accept4(m->listen_fd, NULL, NULL,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
+		if (m->clients[i].fd < 0) {
+			client_init(&m->clients[i], fd);
+			return;
+		}
+	log_warning("refused a control connection: there are already %d",
+	    MONITOR_CLIENTS);
+	close(fd);
+}
+
+static void
+serve_client(struct monitor *m, struct client *c)
+{
+	int rc;
+
+	do
+		rc = control_dispatch(m, c);
+	while (rc > 0);
+	if (rc < 0)
+		drop_client(m, c);
+}
+
+static void
+on_client(struct monitor *m, struct client *c, short events)
+{
+	if ((events & POLLOUT) != 0 && client_flush(c) < 0) {
+		drop_client(m, c);
+		return;
+	}
+	if ((events & (POLLIN | POLLHUP | POLLERR)) == 0)
+		return;
+	if (client_fill(c) < 0) {
+		drop_client(m, c);
+		return;
+	}
+	serve_client(m, c);
+}
+
+static void
+poll_set(const struct monitor *m, struct pollfd *p)
+{
+	p[P_SIGNAL] = (struct pollfd){ m->signal_fd, POLLIN, 0 };
+	p[P_ORDERS] = (struct pollfd){ m->channel.orders, POLLIN, 0 };
+	p[P_NEEDS] = (struct pollfd){ m->channel.needs, POLLIN, 0 };
+	p[P_LISTEN] = (struct pollfd){ m->ending ? -1 : m->listen_fd, POLLIN,
+		0 };
+	for (size_t i = 0; i < MONITOR_CLIENTS; i++) {
+		const struct client *c = &m->clients[i];
+
+		p[P_CLIENTS + i] = (struct pollfd){ c->fd,
+			(short)(POLLIN |
+			    (client_wants_to_write(c) ? POLLOUT : 0)), 0 };
+	}
+}
+
+/* After an order's answer: the end that was asked for meanwhile, or whoever
+ * has a whole command waiting. */
+static void
+next_order(struct monitor *m)
+{
+	struct message order = { .type = ORDER_SHUTDOWN };
+
+	if (m->order.active || m->ended)
+		return;
+	if (m->ending) {
+		monitor_order(m, NULL, &order, -1, end_done);
+		return;
+	}
+	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
+		if (m->clients[i].fd >= 0)
+			serve_client(m, &m->clients[i]);
+}
+
+int
+monitor_run(struct monitor *m)
+{
+	struct pollfd p[P_LAST];
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
+		client_init(&m->clients[i], -1);
+	while (!m->ended) {
+		poll_set(m, p);
+		if (poll(p, P_LAST, -1) < 0 && errno != EINTR) {
+			log_error("poll: %s", strerror(errno));
+			m->exit_status = 1;
+			break;
+		}
+		if (p[P_SIGNAL].revents != 0)
+			on_signal(m);
+		/* Needs before answers: a worker sends its last need before it
+		 * answers the order. */
+		if (p[P_NEEDS].revents != 0 && monitor_serve_need(m) < 0)
+			worker_gone(m);
+		else if (p[P_ORDERS].revents != 0) {
+			order_answered(m);
+			next_order(m);
+		}
+		if (p[P_LISTEN].revents != 0)
+			on_connection(m);
+		for (size_t i = 0; i < MONITOR_CLIENTS && !m->ended; i++)
+			if (m->clients[i].fd >= 0 &&
+			    p[P_CLIENTS + i].fd == m->clients[i].fd &&
+			    p[P_CLIENTS + i].revents != 0)
+				on_client(m, &m->clients[i],
+				    p[P_CLIENTS + i].revents);
+	}
+	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
+		if (m->clients[i].fd >= 0)
+			client_close(&m->clients[i]);
+	if (storage_close(m->storage, &err) < 0) {
+		log_error("%s", err.text);
+		m->exit_status = 1;
+	}
+	m->storage = NULL;
+	channel_close(&m->channel);
+	return m->exit_status;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The monitor: owns the nvram file and its key, the control socket that QEMU
+ * talks to, and QEMU's data descriptor, which it gives on to the worker. It
+ * never parses a TPM command. One thread, one poll loop; an order to the
+ * worker is followed up when its answer comes, so that needs of the worker and
+ * CANCEL_TPM_CMD are served meanwhile.
+ */
+#ifndef VTPM_MONITOR_H
+#define VTPM_MONITOR_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "vtpm/channel.h"
+#include "vtpm/client.h"
+#include "vtpm/storage.h"
+
+#define MONITOR_CLIENTS 8
+
+struct monitor;
+
+/* What to do with the worker's answer to an order; c is NULL when the client
+ * that asked has gone meanwhile. */
+typedef void order_done(struct monitor *m, struct client *c,
+    const struct message *reply);
+
+struct monitor {
+	int listen_fd;
+	int signal_fd;
+	struct channel channel;
+	pid_t worker;
+	struct storage *storage;
+	bool terminate;		/* end when the giver of the data fd goes */
+
+	struct client clients[MONITOR_CLIENTS];
+	int data_fd;		/* QEMU's, kept so that it outlives a worker */
+	bool powered;		/* between INIT and STOP */
+	struct {
+		bool active;
+		bool loading;	/* INIT: the worker may ask for state */
+		struct client *client;
+		order_done *done;
+		uint32_t offset;	/* GET_STATEBLOB, GET_INFO: from where
+					 * the answer is wanted */
+	} order;
+	bool ending;		/* the last order has been given */
+	bool ended;
+	int exit_status;
+};
+
+/* Runs until told to end; returns the exit status. The caller has set
+ * listen_fd (non-blocking), signal_fd, channel, worker, storage, terminate and
+ * data_fd = -1. Closes the storage. */
+int monitor_run(struct monitor *m);
+
+/* Sends an order; done gets the answer. Only while none is under way. A
+ * worker that is gone ends the monitor. */
+void monitor_order(struct monitor *m, struct client *c,
+    const struct message *order, int fd, order_done *done);
+/* Ends in good order, as for SIGTERM. */
+void monitor_end(struct monitor *m);
+
+/* control.c: runs the command at the start of what c has sent, if it is whole.
+ * Returns true when it has taken one, ERR_CLOSED to drop the client. */
+int control_dispatch(struct monitor *m, struct client *c);
+/* control.c: the client is going. */
+void control_client_gone(struct monitor *m, struct client *c);
+
+/* monitor-needs.c: serves one message of the worker; ERR_CLOSED when it is
+ * gone or has broken the rules. */
+int monitor_serve_need(struct monitor *m);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the two processes may still do once they are set up. Each function
+ * tightens for good. doc/threat-model.md names the test of each.
+ */
+#ifndef VTPM_SANDBOX_H
+#define VTPM_SANDBOX_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* No core dumps, not traceable, no new privileges, few descriptors. */
+int sandbox_process(struct err *err);
+
+/* From root to this user for good, without supplementary groups; checks that
+ * there is no way back. */
+int sandbox_drop_user(const char *user, struct err *err);
+
+/* Landlock, where the kernel has it: no path may be opened; in the directories
+ * behind these descriptors (-1s are passed over) names may be removed. */
+int sandbox_paths(const int *remove_in, size_t n, struct err *err);
+
+/* seccomp allow lists. The worker dies of anything else (SIGSYS); the monitor,
+ * which must survive a library that tries something new, gets EPERM. */
+int sandbox_syscalls_worker(struct err *err);
+int sandbox_syscalls_monitor(struct err *err);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vtpm/storage.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+
+struct storage {
+	struct native *native;
+	struct freshness *freshness;
+	struct nvram *nv;
+	bool failing;		/* the last store failed */
+};
+
+/* Pauses between tries of a store, in milliseconds: about a second in all,
+ * well under any guest's time-out for a TPM command. */
+static const long retry_pauses[] = { 10, 50, 200, 700 };
+#define RETRIES (sizeof(retry_pauses) / sizeof(retry_pauses[0]))
+
+static int
+unlock(struct storage *s, const struct config *config,
+    const struct secret *passphrase, struct err *err)
+{
+	struct native_config native = config_native(config);
+	struct protector_creds creds = { .passphrase = passphrase };
+	struct err why = { 0 };
+	int rc;
+
+	/* A key that is not there yet is made only once the file has opened by
+	 * other means: a fresh key could not have opened it. */
+	rc = native_open(&s->native, &native, false, &why);
+	if (rc < 0 && (rc != ERR_NOTFOUND || passphrase == NULL)) {
+		*err = why;
+		return rc;
+	}
+	creds.native = s->native;
+	if ((rc = nvram_unlock(s->nv, &creds, err)) < 0)
+		return rc;
+	if (s->native == NULL)
+		rc = native_open(&s->native, &native, true, err);
+	return rc;
+}
+
+int
+storage_open(struct storage **out, const char *path,
+    const struct config *config, const struct secret *passphrase,
+    struct err *err)
+{
+	struct storage *s;
+	int rc;
+
+	*out = NULL;
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	if ((rc = nvram_open(&s->nv, path, true, err)) < 0 ||
+	    (rc = unlock(s, config, passphrase, err)) < 0 ||
+	    (rc = freshness_native(&s->freshness, s->native, err)) < 0 ||
+	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
+		goto out;
+	*out = s;
+	s = NULL;
+out:
+	if (s != NULL) {
+		nvram_close(s->nv);
+		freshness_free(s->freshness);
+		native_free(s->native);
+		free(s);
+	}
+	return rc;
+}
+
+int
+storage_close(struct storage *s, struct err *err)
+{
+	int rc;
+
+	if (s == NULL)
+		return 0;
+	rc = nvram_release(s->nv, err);
+	nvram_close(s->nv);
+	freshness_free(s->freshness);
+	native_free(s->native);
+	free(s);
+	return rc;
+}
+
+const struct nvram_header *
+storage_header(const struct storage *s)
+{
+	return nvram_header(s->nv);
+}
+
+static int
+nvram_kind_of(enum tpm_state which)
+{
+	switch (which) {
+	case TPM_STATE_PERMANENT:
+		return NVRAM_PERMANENT;
+	case TPM_STATE_VOLATILE:
+		return NVRAM_VOLATILE;
+	case TPM_STATE_SAVESTATE:
+		break;
+	}
+	return ERR_NOTFOUND;
+}
+
+int
+storage_load(struct storage *s, enum tpm_state which, const uint8_t **data,
+    size_t *size, struct err *err)
+{
+	int kind = nvram_kind_of(which);
+
+	if (kind < 0)
+		return err_set(err, ERR_NOTFOUND, "a TPM 2.0 has no such state");
+	return nvram_get(s->nv, (enum nvram_kind)kind, data, size, err);
+}
+
+static void
+pause_ms(long ms)
+{
+	struct timespec t = { .tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static int
+commit(struct storage *s, const struct nvram_record *records, size_t n,
+    struct err *err)
+{
+	int rc;
+
+	for (size_t i = 0;; i++) {
+		rc = nvram_commit(s->nv, records, n, err);
+		if (rc == 0)
+			break;
+		if (!s->failing)
+			log_event(LOG_LEVEL_ERROR, "storage.failed",
+			    "error=\"%s\"", err->text);
+		s->failing = true;
+		if (i == RETRIES || rc == ERR_STALE)
+			return rc;
+		pause_ms(retry_pauses[i]);
+	}
+	if (s->failing)
+		log_event(LOG_LEVEL_WARNING, "storage.recovered",
+		    "nothing was lost");
+	s->failing = false;
+	return 0;
+}
+
+int
+storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
+    size_t size, struct err *err)
+{
+	struct nvram_record records[2];
+	int rc;
+
+	if (which == TPM_STATE_PERMANENT) {
+		records[0] = (struct nvram_record){ NVRAM_PERMANENT, data,
+			size };
+		return commit(s, records, 1, err);
+	}
+	if (which != TPM_STATE_VOLATILE)
+		return err_set(err, ERR_NOTFOUND,
+		    "a TPM 2.0 has no such state");
+	records[0].kind = NVRAM_PERMANENT;
+	if ((rc = nvram_get(s->nv, NVRAM_PERMANENT, &records[0].data,
+	    &records[0].size, err)) < 0)
+		return rc;
+	records[1] = (struct nvram_record){ NVRAM_VOLATILE, data, size };
+	return commit(s, records, 2, err);
+}
+
+int
+storage_drop_volatile(struct storage *s, struct err *err)
+{
+	struct nvram_record record = { .kind = NVRAM_PERMANENT };
+	int rc;
+
+	if (nvram_get(s->nv, NVRAM_VOLATILE, &record.data, &record.size,
+	    NULL) < 0)
+		return 0;
+	if ((rc = nvram_get(s->nv, NVRAM_PERMANENT, &record.data,
+	    &record.size, err)) < 0)
+		return rc;
+	return commit(s, &record, 1, err);
+}
+
+int
+storage_note_version(struct storage *s, uint32_t version, struct err *err)
+{
+	return nvram_set_state_version(s->nv, version, err);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The monitor's side of the TPM's state: the open nvram file, its key and its
+ * freshness record, as one object. Everything that needs paths or privileges
+ * happens in storage_open.
+ */
+#ifndef VTPM_STORAGE_H
+#define VTPM_STORAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/secret.h"
+#include "nvram-crypt/nvram.h"
+#include "vtpm/config.h"
+#include "vtpm/tpm.h"
+
+struct storage;
+
+/* Locks and unlocks the file, takes ownership of the VM's state (its next
+ * epoch). passphrase may be NULL. */
+int storage_open(struct storage **out, const char *path,
+    const struct config *config, const struct secret *passphrase,
+    struct err *err);
+/* Reports a clean end and closes. NULL is allowed. */
+int storage_close(struct storage *s, struct err *err);
+
+const struct nvram_header *storage_header(const struct storage *s);
+
+/* The bytes stay until the next storage_store. ERR_NOTFOUND. */
+int storage_load(struct storage *s, enum tpm_state which, const uint8_t **data,
+    size_t *size, struct err *err);
+/* On the disk, encrypted, when it returns 0. Volatile state is kept beside the
+ * permanent state it belongs to, and dropped when that changes. A passing
+ * fault is waited out for a moment; the state before stays whole. */
+int storage_store(struct storage *s, enum tpm_state which,
+    const uint8_t *data, size_t size, struct err *err);
+/* Forgets volatile state that was stored, if any. */
+int storage_drop_volatile(struct storage *s, struct err *err);
+/* Keeps the header's note of which libtpms wrote the state true. */
+int storage_note_version(struct storage *s, uint32_t version, struct err *err);
+
+#endif

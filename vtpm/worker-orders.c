@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vtpm/worker-orders.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <libtpms/tpm_error.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+
+/* Asks the monitor and waits; called with the lock held, so one at a time.
+ * Without a monitor there is nothing left to do here. */
+static int
+ask(struct worker *w, enum need need, uint32_t arg, size_t size,
+    struct message *reply)
+{
+	struct message m = { .type = need, .arg = arg, .size = (uint32_t)size };
+	int fd;
+
+	if (channel_send(w->channel.needs, &m, -1) < 0 ||
+	    channel_recv(w->channel.needs, reply, &fd) < 0)
+		_exit(1);
+	return reply->result;
+}
+
+static int
+load(void *ctx, enum tpm_state which, const uint8_t **data, size_t *size)
+{
+	struct worker *w = ctx;
+	struct message reply;
+	int rc;
+
+	if ((rc = ask(w, NEED_LOAD, which, 0, &reply)) < 0)
+		return rc;
+	*data = w->channel.shared->needs;
+	*size = reply.size;
+	return 0;
+}
+
+static int
+store(void *ctx, enum tpm_state which, const uint8_t *data, size_t size)
+{
+	struct worker *w = ctx;
+	struct message reply;
+
+	if (size > sizeof(w->channel.shared->needs))
+		return ERR_FORMAT;
+	memcpy(w->channel.shared->needs, data, size);
+	return ask(w, NEED_STORE, which, size, &reply);
+}
+
+int
+worker_setup_tpm(struct worker *w)
+{
+	w->storage = (struct tpm_storage){ .ctx = w, .load = load,
+		.store = store };
+	return tpm_setup(&w->storage) == TPM_RC_SUCCESS ? 0 : ERR_TPM;
+}
+
+void
+worker_make_orderly(struct worker *w)
+{
+	if (!w->handed_out)
+		tpm_make_orderly();
+}
+
+void
+worker_data_closed(struct worker *w)
+{
+	struct message reply;
+
+	ask(w, NEED_DATA_CLOSED, 0, 0, &reply);
+}
+
+static void
+complain(struct worker *w, const char *text)
+{
+	struct message reply;
+	size_t size = strlen(text);
+
+	memcpy(w->channel.shared->needs, text, size);
+	ask(w, NEED_LOG, LOG_LEVEL_ERROR, size, &reply);
+}
+
+static uint32_t
+order_data_fd(struct worker *w, struct message *m, int fd)
+{
+	(void)m;
+	if (fd < 0)
+		return TPM_BAD_PARAMETER;
+	/* Wakes the data thread out of its read. */
+	if (w->data_fd >= 0)
+		shutdown(w->data_fd, SHUT_RDWR);
+	if (w->next_data_fd >= 0)
+		close(w->next_data_fd);
+	w->next_data_fd = fd;
+	pthread_cond_signal(&w->data_fd_came);
+	return TPM_SUCCESS;
+}
+
+/* State that came by ORDER_SET_STATE becomes the file's only here, when
+ * libtpms has taken it. */
+static uint32_t
+keep_new_state(struct worker *w)
+{
+	uint8_t *data;
+	size_t size;
+	uint32_t rc;
+
+	rc = tpm_state_get(TPM_STATE_PERMANENT, &data, &size);
+	if (rc == TPM_SUCCESS &&
+	    store(w, TPM_STATE_PERMANENT, data, size) < 0)
+		rc = TPM_IOERROR;
+	free(data);
+	return rc;
+}
+
+static uint32_t
+order_init(struct worker *w, struct message *m, int fd)
+{
+	uint32_t rc;
+
+	(void)m;
+	(void)fd;
+	worker_make_orderly(w);
+	rc = tpm_power_on();
+	if (rc == TPM_SUCCESS && w->state_set)
+		rc = keep_new_state(w);
+	if (rc != TPM_SUCCESS) {
+		tpm_power_off();
+		complain(w, "libtpms does not start with this state");
+	}
+	w->state_set = false;
+	w->handed_out = false;
+	return rc;
+}
+
+static uint32_t
+order_stop(struct worker *w, struct message *m, int fd)
+{
+	(void)m;
+	(void)fd;
+	worker_make_orderly(w);
+	tpm_power_off();
+	return TPM_SUCCESS;
+}
+
+static uint32_t
+order_set_locality(struct worker *w, struct message *m, int fd)
+{
+	(void)w;
+	(void)fd;
+	if (m->arg > UINT8_MAX)
+		return TPM_BAD_LOCALITY;
+	return tpm_set_locality((uint8_t)m->arg);
+}
+
+static uint32_t
+order_get_established(struct worker *w, struct message *m, int fd)
+{
+	bool bit = false;
+	uint32_t rc;
+
+	(void)w;
+	(void)fd;
+	rc = tpm_established_get(&bit);
+	m->arg = bit;
+	return rc;
+}
+
+static uint32_t
+order_reset_established(struct worker *w, struct message *m, int fd)
+{
+	(void)w;
+	(void)fd;
+	if (m->arg > UINT8_MAX)
+		return TPM_BAD_LOCALITY;
+	return tpm_established_reset((uint8_t)m->arg);
+}
+
+static uint32_t
+order_hash_start(struct worker *w, struct message *m, int fd)
+{
+	(void)m;
+	(void)fd;
+	w->handed_out = false;
+	return tpm_hash_start();
+}
+
+static uint32_t
+order_hash_data(struct worker *w, struct message *m, int fd)
+{
+	(void)fd;
+	if (m->size > sizeof(w->channel.shared->orders))
+		return TPM_BAD_PARAMETER;
+	return tpm_hash_data(w->channel.shared->orders, m->size);
+}
+
+static uint32_t
+order_hash_end(struct worker *w, struct message *m, int fd)
+{
+	(void)w;
+	(void)m;
+	(void)fd;
+	return tpm_hash_end();
+}
+
+static uint32_t
+order_store_volatile(struct worker *w, struct message *m, int fd)
+{
+	uint8_t *data;
+	size_t size;
+	uint32_t rc;
+
+	(void)m;
+	(void)fd;
+	rc = tpm_state_get(TPM_STATE_VOLATILE, &data, &size);
+	if (rc == TPM_SUCCESS && store(w, TPM_STATE_VOLATILE, data, size) < 0)
+		rc = TPM_IOERROR;
+	w->handed_out = rc == TPM_SUCCESS;
+	free(data);
+	return rc;
+}
+
+static uint32_t
+order_get_state(struct worker *w, struct message *m, int fd)
+{
+	uint8_t *data;
+	size_t size;
+	uint32_t rc;
+
+	(void)fd;
+	rc = tpm_state_get((enum tpm_state)m->arg, &data, &size);
+	if (rc == TPM_SUCCESS && size > sizeof(w->channel.shared->orders))
+		rc = TPM_SIZE;
+	if (rc == TPM_SUCCESS) {
+		if (size > 0)
+			memcpy(w->channel.shared->orders, data, size);
+		m->size = (uint32_t)size;
+		if (m->arg == TPM_STATE_VOLATILE)
+			w->handed_out = true;
+	}
+	free(data);
+	return rc;
+}
+
+static uint32_t
+order_set_state(struct worker *w, struct message *m, int fd)
+{
+	uint32_t rc;
+
+	(void)fd;
+	if (m->size > sizeof(w->channel.shared->orders))
+		return TPM_BAD_PARAMETER;
+	rc = tpm_state_set((enum tpm_state)m->arg, w->channel.shared->orders,
+	    m->size);
+	if (rc == TPM_SUCCESS && m->arg == TPM_STATE_PERMANENT)
+		w->state_set = m->size > 0;
+	return rc;
+}
+
+static uint32_t
+order_buffer_size(struct worker *w, struct message *m, int fd)
+{
+	struct buf b = buf_writer(w->channel.shared->orders, 8);
+	uint32_t min, max;
+
+	(void)fd;
+	m->arg = tpm_buffer_size(tpm_powered() ? 0 : m->arg, &min, &max);
+	buf_put_u32be(&b, min);
+	buf_put_u32be(&b, max);
+	m->size = 8;
+	return TPM_SUCCESS;
+}
+
+static uint32_t
+order_get_info(struct worker *w, struct message *m, int fd)
+{
+	char *text = tpm_info(m->arg);
+	size_t size;
+
+	(void)fd;
+	if (text == NULL)
+		return TPM_FAIL;
+	size = strlen(text) + 1;
+	if (size > sizeof(w->channel.shared->orders)) {
+		free(text);
+		return TPM_SIZE;
+	}
+	memcpy(w->channel.shared->orders, text, size);
+	m->size = (uint32_t)size;
+	free(text);
+	return TPM_SUCCESS;
+}
+
+static const struct {
+	/* Gets arg and size in *m and leaves the reply's there. */
+	uint32_t (*run)(struct worker *w, struct message *m, int fd);
+} orders[ORDER_LAST + 1] = {
+	[ORDER_DATA_FD] = { order_data_fd },
+	[ORDER_INIT] = { order_init },
+	[ORDER_STOP] = { order_stop },
+	[ORDER_SHUTDOWN] = { order_stop },
+	[ORDER_SET_LOCALITY] = { order_set_locality },
+	[ORDER_GET_ESTABLISHED] = { order_get_established },
+	[ORDER_RESET_ESTABLISHED] = { order_reset_established },
+	[ORDER_HASH_START] = { order_hash_start },
+	[ORDER_HASH_DATA] = { order_hash_data },
+	[ORDER_HASH_END] = { order_hash_end },
+	[ORDER_STORE_VOLATILE] = { order_store_volatile },
+	[ORDER_GET_STATE] = { order_get_state },
+	[ORDER_SET_STATE] = { order_set_state },
+	[ORDER_BUFFER_SIZE] = { order_buffer_size },
+	[ORDER_GET_INFO] = { order_get_info },
+};
+
+void
+worker_obey(struct worker *w)
+{
+	struct message m;
+	int fd;
+
+	while (channel_recv(w->channel.orders, &m, &fd) == 0) {
+		if (m.type == 0 || m.type > ORDER_LAST)
+			break;
+		pthread_mutex_lock(&w->lock);
+		m.result = (int32_t)orders[m.type].run(w, &m, fd);
+		if (m.type != ORDER_GET_STATE && m.type != ORDER_GET_INFO &&
+		    m.type != ORDER_BUFFER_SIZE)
+			m.size = 0;
+		pthread_mutex_unlock(&w->lock);
+		if (channel_send(w->channel.orders, &m, -1) < 0)
+			break;
+	}
+}
