@@ -19,6 +19,7 @@
 #include "qemu-glue/child.h"
 
 #define READY_MS 60000	/* a key may have to be fetched or stretched */
+#define CONNECT_MS 10	/* between two tries to connect */
 #define CLOSE_MS 10000	/* two round trips and a few writes, generously */
 
 /* The longest name below the directory is "notify". */
@@ -132,62 +133,125 @@ notify_ready(int fd)
 	return false;
 }
 
+/* A descriptor, or -1 with errno: vtpmd may not listen yet. */
 static int
-wait_ready(struct child *vtpmd, int notify, int signals, int *status,
-    struct err *err)
-{
-	long end = now_ms() + READY_MS;
-	char how[80];
-
-	for (;;) {
-		long left = end - now_ms();
-		int number = 0, what;
-		bool sent = false;
-
-		if (left <= 0)
-			return err_set(err, ERR_CLOSED, "vtpmd was not ready "
-			    "after %d seconds; its log says what it waits for",
-			    READY_MS / 1000);
-		what = child_wait_signal(signals, notify, (int)left, &number,
-		    &sent);
-		if (what == 2 && notify_ready(notify))
-			return 0;
-		if (what != 1)
-			continue;
-		if (number == SIGCHLD && child_reap(vtpmd)) {
-			child_describe(vtpmd, how, sizeof(how));
-			*status = child_exit_status(vtpmd);
-			if (*status == 0)
-				*status = 1;
-			return err_set(err, ERR_CLOSED, "vtpmd %s before it "
-			    "was ready; QEMU was not started", how);
-		}
-		if (number == SIGTERM || number == SIGINT ||
-		    number == SIGHUP || number == SIGQUIT) {
-			*status = 128 + number;
-			return err_set(err, ERR_CLOSED, "signal %d (%s) while "
-			    "vtpmd was starting; QEMU was not started",
-			    number, strsignal(number));
-		}
-	}
-}
-
-static int
-ctrl_connect(const char *dir, struct err *err)
+ctrl_connect(const char *dir)
 {
 	struct sockaddr_un sun = address(dir, "ctrl");
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0)
-		return err_sys(err, errno, "cannot make a socket");
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun,
+	    sizeof(sun)) < 0) {
 		int error = errno;
 
 		close(fd);
-		return err_sys(err, error, "cannot connect to vtpmd at %s",
-		    sun.sun_path);
+		errno = error;
+		return -1;
 	}
 	return fd;
+}
+
+/* What a signal means while vtpmd starts: 0, or the end. */
+static int
+start_signal(struct child *vtpmd, int number, int *status, struct err *err)
+{
+	char how[80];
+
+	if (number == SIGCHLD && child_reap(vtpmd)) {
+		child_describe(vtpmd, how, sizeof(how));
+		*status = child_exit_status(vtpmd);
+		if (*status == 0)
+			*status = 1;
+		return err_set(err, ERR_CLOSED, "vtpmd %s before it was "
+		    "ready; QEMU was not started", how);
+	}
+	if (number == SIGTERM || number == SIGINT || number == SIGHUP ||
+	    number == SIGQUIT) {
+		*status = 128 + number;
+		return err_set(err, ERR_CLOSED, "signal %d (%s) while vtpmd "
+		    "was starting; QEMU was not started", number,
+		    strsignal(number));
+	}
+	return 0;
+}
+
+/*
+ * Connects as soon as vtpmd listens, which is before it fetches a key, and
+ * then waits until it is ready. From the connection on our death ends vtpmd
+ * (--terminate): the parent-death signal is lost when it gives up its
+ * privileges (prctl(2)).
+ */
+static int
+wait_ready(struct child *vtpmd, const char *dir, int notify, int signals,
+    int *status, struct err *err)
+{
+	long end = now_ms() + READY_MS;
+	int ctrl = -1, rc = 0;
+	bool ready = false;
+
+	while (rc == 0 && !(ready && ctrl >= 0)) {
+		long left = end - now_ms();
+		int number = 0, what;
+		bool sent = false;
+
+		if (left <= 0) {
+			rc = err_set(err, ERR_CLOSED, "vtpmd was not ready "
+			    "after %d seconds; its log says what it waits for",
+			    READY_MS / 1000);
+			break;
+		}
+		what = child_wait_signal(signals, ready ? -1 : notify,
+		    ctrl < 0 ? CONNECT_MS : (int)left, &number, &sent);
+		if (what == 2)
+			ready = notify_ready(notify);
+		if (what == 1)
+			rc = start_signal(vtpmd, number, status, err);
+		if (ctrl < 0)
+			ctrl = ctrl_connect(dir);
+		if (ctrl < 0 && ready && rc == 0)
+			rc = err_sys(err, errno, "cannot connect to vtpmd at "
+			    "%s/ctrl", dir);
+	}
+	if (rc == 0)
+		return ctrl;
+	if (ctrl >= 0)
+		close(ctrl);
+	return rc;
+}
+
+/* Waits until vtpmd has ended, at most timeout_ms. */
+static bool
+wait_end(struct child *vtpmd, int signals, int timeout_ms)
+{
+	long end = now_ms() + timeout_ms;
+
+	for (;;) {
+		long left = end - now_ms();
+		bool sent = false;
+		int number = 0;
+
+		if (child_reap(vtpmd))
+			return true;
+		if (left <= 0)
+			return false;
+		child_wait_signal(signals, -1, (int)left, &number, &sent);
+		/* Signals that ask us to end: we are about to. */
+	}
+}
+
+/* Its file is whole at any moment, so that even SIGKILL loses nothing that
+ * the guest was told. */
+static void
+insist(struct child *vtpmd, int signals)
+{
+	kill(vtpmd->pid, SIGTERM);
+	if (wait_end(vtpmd, signals, CLOSE_MS))
+		return;
+	fputs("vtpm-qemu: vtpmd does not end on SIGTERM; sending it SIGKILL\n",
+	    stderr);
+	kill(vtpmd->pid, SIGKILL);
+	while (!wait_end(vtpmd, signals, CLOSE_MS))
+		;
 }
 
 static void
@@ -211,6 +275,14 @@ command_line(struct argv *argv, const struct emulator_options *opt,
 	if (opt->log_level != NULL) {
 		argv_add(argv, "--log-level");
 		argv_add(argv, opt->log_level);
+	}
+	if (opt->user != NULL) {
+		argv_add(argv, "--user");
+		argv_add(argv, opt->user);
+	}
+	if (opt->config != NULL) {
+		argv_add(argv, "--config");
+		argv_add(argv, opt->config);
 	}
 	if (opt->passphrase_fd >= 0) {
 		argv_add(argv, "--passphrase-fd");
@@ -246,39 +318,15 @@ emulator_start(struct child *vtpmd, const struct emulator_options *opt,
 	ctrl = child_start(vtpmd, &spec, err);
 	if (ctrl < 0)
 		goto out;
-	ctrl = wait_ready(vtpmd, notify, signals, status, err);
-	if (ctrl == 0)
-		ctrl = ctrl_connect(dir, err);
+	ctrl = wait_ready(vtpmd, dir, notify, signals, status, err);
 out:
-	if (ctrl < 0 && vtpmd->pid != 0) {
-		kill(vtpmd->pid, SIGTERM);
-		emulator_stop(vtpmd, signals);
-	}
+	if (ctrl < 0 && vtpmd->pid != 0)
+		insist(vtpmd, signals);
 	if (notify >= 0)
 		close(notify);
 	directory_remove(dir);
 	argv_free(&argv);
 	return ctrl;
-}
-
-/* Waits until vtpmd has ended, at most timeout_ms. */
-static bool
-wait_end(struct child *vtpmd, int signals, int timeout_ms)
-{
-	long end = now_ms() + timeout_ms;
-
-	for (;;) {
-		long left = end - now_ms();
-		bool sent = false;
-		int number = 0;
-
-		if (child_reap(vtpmd))
-			return true;
-		if (left <= 0)
-			return false;
-		child_wait_signal(signals, -1, (int)left, &number, &sent);
-		/* Signals that ask us to end: we are about to. */
-	}
 }
 
 void
@@ -291,15 +339,7 @@ emulator_stop(struct child *vtpmd, int signals)
 	if (!wait_end(vtpmd, signals, CLOSE_MS)) {
 		fprintf(stderr, "vtpm-qemu: vtpmd has not ended %d seconds "
 		    "after QEMU; sending it SIGTERM\n", CLOSE_MS / 1000);
-		kill(vtpmd->pid, SIGTERM);
-		if (!wait_end(vtpmd, signals, CLOSE_MS)) {
-			fputs("vtpm-qemu: vtpmd does not end on SIGTERM; "
-			    "sending it SIGKILL (what the guest was told is "
-			    "stored already)\n", stderr);
-			kill(vtpmd->pid, SIGKILL);
-			while (!wait_end(vtpmd, signals, CLOSE_MS))
-				;
-		}
+		insist(vtpmd, signals);
 	}
 	if (child_exit_status(vtpmd) != 0) {
 		child_describe(vtpmd, how, sizeof(how));

@@ -14,9 +14,11 @@ struct err;
 struct emulator_options {
 	const char *program;	/* vtpmd */
 	const char *nvram;
-	const char *state_dir;	/* these three NULL where not given */
+	const char *state_dir;	/* these NULL where not given */
 	const char *log;
 	const char *log_level;
+	const char *user;
+	const char *config;
 	int passphrase_fd;	/* -1: none */
 };
 

@@ -46,7 +46,8 @@ static const char usage_text[] =
 "  --firmware-dir DIR    firmware descriptors with --vbs (QEMU's)\n"
 "  --tpm-model crb|tis   the guest's interface (crb)\n"
 "  --vtpmd PATH          the vtpmd to run (beside vtpm-qemu, then PATH)\n"
-"  --state-dir DIR, --passphrase-fd N, --log FILE|syslog, --log-level LEVEL\n"
+"  --state-dir DIR, --passphrase-fd N, --log FILE|syslog, --log-level LEVEL,\n"
+"  --user USER, --config FILE\n"
 "                        handed on to vtpmd\n"
 "  --help, --version\n";
 
@@ -77,7 +78,8 @@ parse_fd(const char *text, int *fd, struct err *err)
 }
 
 enum { OPT_NVRAM = 256, OPT_VBS, OPT_VARS, OPT_FIRMWARE, OPT_MODEL, OPT_VTPMD,
-	OPT_STATE, OPT_PASSPHRASE, OPT_LOG, OPT_LEVEL, OPT_HELP, OPT_VERSION };
+	OPT_STATE, OPT_PASSPHRASE, OPT_LOG, OPT_LEVEL, OPT_USER,
+	OPT_CONFIG, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "nvram", required_argument, NULL, OPT_NVRAM },
@@ -90,6 +92,8 @@ static const struct option long_options[] = {
 	{ "passphrase-fd", required_argument, NULL, OPT_PASSPHRASE },
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "log-level", required_argument, NULL, OPT_LEVEL },
+	{ "user", required_argument, NULL, OPT_USER },
+	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -141,6 +145,12 @@ take(struct options *opt, int c, char *value, struct err *err)
 		return 0;
 	case OPT_LEVEL:
 		opt->emulator.log_level = value;
+		return 0;
+	case OPT_USER:
+		opt->emulator.user = value;
+		return 0;
+	case OPT_CONFIG:
+		opt->emulator.config = value;
 		return 0;
 	case OPT_HELP:
 		fputs(usage_text, stdout);

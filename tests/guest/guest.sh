@@ -115,10 +115,24 @@ guest_value() {
 	sed -n "s/^$1=//p" "$GUEST_RESULTS" | tail -n 1
 }
 
+# guest_qmp COMMAND [ARGUMENTS]: what it returns, as JSON.
 guest_qmp() {
-	printf '{"execute":"qmp_capabilities"}\n{"execute":"%s"}\n' "$1" |
-	    socat -t 2 - "UNIX-CONNECT:$GUEST_WORK/qmp" >/dev/null
-}
+	local line returns=0
+
+	coproc QMP { exec socat - "UNIX-CONNECT:$GUEST_WORK/qmp"; }
+	# shellcheck disable=SC2153 # coproc sets it
+	local pid=$QMP_PID
+	printf '{"execute":"qmp_capabilities"}\n%s\n' \
+	    "{\"execute\":\"$1\"${2:+,\"arguments\":$2}}" >&"${QMP[1]}"
+	while read -r -t 20 line; do
+		[[ $line == *'"return":'* ]] || continue
+		returns=$((returns + 1))
+		[ $returns -lt 2 ] || break
+	done <&"${QMP[0]}"
+	kill "$pid"
+	wait "$pid"
+	[ $returns -eq 2 ] && jq -c .return <<<"$line"
+} 2>/dev/null
 
 # A power cut: QEMU gets no chance to tell anyone.
 guest_power_cut() {

@@ -32,10 +32,13 @@ keep() {
 	    $GUEST_COUNTER_INDEX && count
 }
 
+nv_counter() {
+	echo $((0x$(tpm2_nvread -s 8 -C o $GUEST_COUNTER_INDEX | xxd -p)))
+}
+
 count() {
 	tpm2_nvincrement -Q -C o $GUEST_COUNTER_INDEX &&
-	    echo "counter=$((0x$(tpm2_nvread -C o $GUEST_COUNTER_INDEX |
-	    xxd -p)))"
+	    echo "counter=$(nv_counter)"
 }
 
 kept() {
@@ -45,5 +48,5 @@ kept() {
 # Shows what keep stored, and counts.
 recall() {
 	echo "secret=$(tpm2_unseal -c $GUEST_SECRET_HANDLE -p pcr:sha256:7)" &&
-	    echo "data=$(tpm2_nvread -C o $GUEST_DATA_INDEX)" && count
+	    echo "data=$(tpm2_nvread -C o $GUEST_DATA_INDEX 2>/dev/null)" && count
 }
