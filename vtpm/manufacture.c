@@ -97,11 +97,10 @@ make_ek(struct maker *m, size_t i, struct err *err)
 	struct ek_cert *cert = &m->certs[i];
 	struct tpm_primary primary;
 	struct tpm_public key;
-	int rc;
 
-	if ((rc = make_key(TPM_RH_ENDORSEMENT, t, &primary, &key, err)) < 0 ||
-	    (rc = ek_cert_make(m->ca, &m->tpm, &key, cert, err)) < 0 ||
-	    (rc = store_cert(m, t->cert_index, cert, err)) < 0)
+	if (make_key(TPM_RH_ENDORSEMENT, t, &primary, &key, err) < 0 ||
+	    ek_cert_make(m->ca, &m->tpm, &key, cert, err) < 0 ||
+	    store_cert(m, t->cert_index, cert, err) < 0)
 		return err_prefix(err, "making the EK %s", t->name);
 	return 0;
 }
