@@ -69,8 +69,9 @@ pid_file_write(struct pid_file *p, const char *path, struct err *err)
 	    strlen(slash != NULL ? slash + 1 : path) >= sizeof(p->name))
 		return err_set(err, ERR_USAGE, "the pid file's name is too "
 		    "long");
-	strcpy(p->name, slash != NULL ? slash + 1 : path);
-	strcpy(copy, path);
+	snprintf(p->name, sizeof(p->name), "%s",
+	    slash != NULL ? slash + 1 : path);
+	snprintf(copy, sizeof(copy), "%s", path);
 	snprintf(temporary, sizeof(temporary), "%s.%d", p->name,
 	    (int)getpid());
 	p->dir = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
