@@ -205,6 +205,11 @@ class Place:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="vtpmd-test.")
         self.state = os.path.join(self.dir, "state")
+        self.user = []
+        if os.geteuid() == 0:
+            # Whom vtpmd becomes owns the place, so that it can tidy up.
+            self.user = ["--user", "nobody"]
+            shutil.chown(self.dir, "nobody")
         self.running = []
         os.environ["VTPMD_STATE_DIR"] = self.state
         atexit.register(self.clean)
@@ -244,7 +249,7 @@ class Vtpmd:
         with open(self.log, "ab") as log:
             self.p = subprocess.Popen(
                 [VTPMD, "--nvram", file, "--ctrl", f"unix:{self.ctrl}",
-                 "--log-level", "debug", *options],
+                 "--log-level", "debug", *place.user, *options],
                 stdin=subprocess.DEVNULL, stderr=log, **popen)
 
     def logged(self):
