@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "qemu-glue/emulator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "qemu-glue/argv.h"
+#include "qemu-glue/child.h"
+
+#define READY_MS 60000	/* a key may have to be fetched or stretched */
+#define CONNECT_MS 10	/* between two tries to connect */
+#define CLOSE_MS 10000	/* two round trips and a few writes, generously */
+
+/* The longest name below the directory is "notify". */
+#define DIR_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 8)
+
+static long
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* XDG_RUNTIME_DIR is private and on tmpfs; root has the like in /run. */
+static void
+parent_directory(char *out, size_t size)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	struct stat st;
+
+	if (dir == NULL || *dir != '/' || access(dir, W_OK) < 0) {
+		dir = getenv("TMPDIR");
+		if (dir == NULL || *dir != '/')
+			dir = "/tmp";
+		if (geteuid() == 0 && (mkdir("/run/vtpm-qemu", 0700) == 0 ||
+		    errno == EEXIST) && lstat("/run/vtpm-qemu", &st) == 0 &&
+		    S_ISDIR(st.st_mode) && st.st_uid == 0 &&
+		    (st.st_mode & 0077) == 0)
+			dir = "/run/vtpm-qemu";
+	}
+	snprintf(out, size, "%s", dir);
+}
+
+static int
+directory_make(char dir[PATH_MAX], struct err *err)
+{
+	char parent[PATH_MAX - 32];
+
+	parent_directory(parent, sizeof(parent));
+	snprintf(dir, PATH_MAX, "%s/vm.XXXXXX", parent);
+	if (strlen(dir) > DIR_MAX)
+		return err_set(err, ERR_USAGE, "%s is too long a name for a "
+		    "socket's directory; set XDG_RUNTIME_DIR or TMPDIR to a "
+		    "shorter one", dir);
+	if (mkdtemp(dir) == NULL)
+		return err_sys(err, errno, "cannot make a directory in %s",
+		    parent);
+	return 0;
+}
+
+static void
+directory_remove(const char *dir)
+{
+	static const char *const names[] = { "notify", "ctrl" };
+	char path[PATH_MAX + 16];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	if (rmdir(dir) < 0)
+		fprintf(stderr, "vtpm-qemu: cannot remove %s: %s\n", dir,
+		    strerror(errno));
+}
+
+static struct sockaddr_un
+address(const char *dir, const char *name)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	/* DIR_MAX has left the room. */
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%.*s/%s", (int)DIR_MAX,
+	    dir, name);
+	return sun;
+}
+
+static int
+notify_listen(const char *dir, struct err *err)
+{
+	struct sockaddr_un sun = address(dir, "notify");
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    0);
+
+	if (fd < 0)
+		return err_sys(err, errno, "cannot make a socket");
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		int error = errno;
+
+		close(fd);
+		return err_sys(err, error, "cannot bind %s", sun.sun_path);
+	}
+	return fd;
+}
+
+/* Has a datagram with the line READY=1 come (sd_notify(3))? */
+static bool
+notify_ready(int fd)
+{
+	char text[1024];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+	char *save = NULL;
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+	    line = strtok_r(NULL, "\n", &save))
+		if (strcmp(line, "READY=1") == 0)
+			return true;
+	return false;
+}
+
+/* A descriptor, or -1 with errno: vtpmd may not listen yet. */
+static int
+ctrl_connect(const char *dir)
+{
+	struct sockaddr_un sun = address(dir, "ctrl");
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun,
+	    sizeof(sun)) < 0) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+/* What a signal means while vtpmd starts: 0, or the end. */
+static int
+start_signal(struct child *vtpmd, int number, int *status, struct err *err)
+{
+	char how[80];
+
+	if (number == SIGCHLD && child_reap(vtpmd)) {
+		child_describe(vtpmd, how, sizeof(how));
+		*status = child_exit_status(vtpmd);
+		if (*status == 0)
+			*status = 1;
+		return err_set(err, ERR_CLOSED, "vtpmd %s before it was "
+		    "ready; QEMU was not started", how);
+	}
+	if (number == SIGTERM || number == SIGINT || number == SIGHUP ||
+	    number == SIGQUIT) {
+		*status = 128 + number;
+		return err_set(err, ERR_CLOSED, "signal %d (%s) while vtpmd "
+		    "was starting; QEMU was not started", number,
+		    strsignal(number));
+	}
+	return 0;
+}
+
+/*
+ * Connects as soon as vtpmd listens, which is before it fetches a key, and
+ * then waits until it is ready. From the connection on our death ends vtpmd
+ * (--terminate): the parent-death signal is lost when it gives up its
+ * privileges (prctl(2)).
+ */
+static int
+wait_ready(struct child *vtpmd, const char *dir, int notify, int signals,
+    int *status, struct err *err)
+{
+	long end = now_ms() + READY_MS;
+	int ctrl = -1, rc = 0;
+	bool ready = false;
+
+	while (rc == 0 && !(ready && ctrl >= 0)) {
+		long left = end - now_ms();
+		int number = 0, what;
+		bool sent = false;
+
+		if (left <= 0) {
+			rc = err_set(err, ERR_CLOSED, "vtpmd was not ready "
+			    "after %d seconds; its log says what it waits for",
+			    READY_MS / 1000);
+			break;
+		}
+		what = child_wait_signal(signals, ready ? -1 : notify,
+		    ctrl < 0 ? CONNECT_MS : (int)left, &number, &sent);
+		if (what == 2)
+			ready = notify_ready(notify);
+		if (what == 1)
+			rc = start_signal(vtpmd, number, status, err);
+		if (ctrl < 0)
+			ctrl = ctrl_connect(dir);
+		if (ctrl < 0 && ready && rc == 0)
+			rc = err_sys(err, errno, "cannot connect to vtpmd at "
+			    "%s/ctrl", dir);
+	}
+	if (rc == 0)
+		return ctrl;
+	if (ctrl >= 0)
+		close(ctrl);
+	return rc;
+}
+
+/* Waits until vtpmd has ended, at most timeout_ms. */
+static bool
+wait_end(struct child *vtpmd, int signals, int timeout_ms)
+{
+	long end = now_ms() + timeout_ms;
+
+	for (;;) {
+		long left = end - now_ms();
+		bool sent = false;
+		int number = 0;
+
+		if (child_reap(vtpmd))
+			return true;
+		if (left <= 0)
+			return false;
+		child_wait_signal(signals, -1, (int)left, &number, &sent);
+		/* Signals that ask us to end: we are about to. */
+	}
+}
+
+/* Its file is whole at any moment, so that even SIGKILL loses nothing that
+ * the guest was told. */
+static void
+insist(struct child *vtpmd, int signals)
+{
+	kill(vtpmd->pid, SIGTERM);
+	if (wait_end(vtpmd, signals, CLOSE_MS))
+		return;
+	fputs("vtpm-qemu: vtpmd does not end on SIGTERM; sending it SIGKILL\n",
+	    stderr);
+	kill(vtpmd->pid, SIGKILL);
+	while (!wait_end(vtpmd, signals, CLOSE_MS))
+		;
+}
+
+static void
+command_line(struct argv *argv, const struct emulator_options *opt,
+    const char *dir)
+{
+	argv_add(argv, opt->program);
+	argv_add(argv, "--nvram");
+	argv_add(argv, opt->nvram);
+	argv_add(argv, "--ctrl");
+	argv_addf(argv, "unix:%s/ctrl,mode=0600", dir);
+	argv_add(argv, "--terminate");
+	if (opt->state_dir != NULL) {
+		argv_add(argv, "--state-dir");
+		argv_add(argv, opt->state_dir);
+	}
+	if (opt->log != NULL) {
+		argv_add(argv, "--log");
+		argv_add(argv, opt->log);
+	}
+	if (opt->log_level != NULL) {
+		argv_add(argv, "--log-level");
+		argv_add(argv, opt->log_level);
+	}
+	if (opt->user != NULL) {
+		argv_add(argv, "--user");
+		argv_add(argv, opt->user);
+	}
+	if (opt->config != NULL) {
+		argv_add(argv, "--config");
+		argv_add(argv, opt->config);
+	}
+	if (opt->passphrase_fd >= 0) {
+		argv_add(argv, "--passphrase-fd");
+		argv_addf(argv, "%d", opt->passphrase_fd);
+	}
+}
+
+int
+emulator_start(struct child *vtpmd, const struct emulator_options *opt,
+    int signals, int *status, struct err *err)
+{
+	char dir[PATH_MAX], notify_path[PATH_MAX + 16];
+	struct argv argv = { 0 };
+	struct child_spec spec = { .name = "vtpmd", .notify = notify_path,
+		.own_group = true, .only_fds = true,
+		.keep_fd = opt->passphrase_fd };
+	int notify = -1, ctrl;
+
+	*status = 0;
+	ctrl = directory_make(dir, err);
+	if (ctrl < 0)
+		return ctrl;
+	snprintf(notify_path, sizeof(notify_path), "%s/notify", dir);
+	command_line(&argv, opt, dir);
+	if (argv.failed) {
+		ctrl = err_set(err, ERR_INTERNAL, "out of memory");
+		goto out;
+	}
+	spec.argv = argv.words;
+	ctrl = notify = notify_listen(dir, err);
+	if (ctrl < 0)
+		goto out;
+	ctrl = child_start(vtpmd, &spec, err);
+	if (ctrl < 0)
+		goto out;
+	ctrl = wait_ready(vtpmd, dir, notify, signals, status, err);
+out:
+	if (ctrl < 0 && vtpmd->pid != 0)
+		insist(vtpmd, signals);
+	if (notify >= 0)
+		close(notify);
+	directory_remove(dir);
+	argv_free(&argv);
+	return ctrl;
+}
+
+void
+emulator_stop(struct child *vtpmd, int signals)
+{
+	char how[80];
+
+	if (vtpmd->pid == 0)
+		return;
+	if (!wait_end(vtpmd, signals, CLOSE_MS)) {
+		fprintf(stderr, "vtpm-qemu: vtpmd has not ended %d seconds "
+		    "after QEMU; sending it SIGTERM\n", CLOSE_MS / 1000);
+		insist(vtpmd, signals);
+	}
+	if (child_exit_status(vtpmd) != 0) {
+		child_describe(vtpmd, how, sizeof(how));
+		fprintf(stderr, "vtpm-qemu: vtpmd %s; its log says why\n",
+		    how);
+	}
+}
