@@ -20,11 +20,11 @@ files=$(git ls-files --cached --others --exclude-standard 2>/dev/null) ||
 	files=$(find . -path './build*' -prune -o -type f -print |
 		sed 's,^\./,,')
 
-# pick PATTERN: the files of that name that are there.
+# pick PATTERN: the files of that name that are there and not empty.
 pick()
 {
 	printf '%s\n' "$files" | grep -E "$1" | while read -r file; do
-		[ ! -f "$file" ] || printf '%s\n' "$file"
+		[ ! -s "$file" ] || printf '%s\n' "$file"
 	done
 }
 
