@@ -222,7 +222,7 @@ find_vtpmd(char path[PATH_MAX])
 	if (n > 0) {
 		path[n] = '\0';
 		slash = strrchr(path, '/');
-		strcpy(slash + 1, "vtpmd");
+		memcpy(slash + 1, "vtpmd", sizeof("vtpmd"));
 		if (access(path, X_OK) == 0)
 			return path;
 	}
@@ -308,7 +308,7 @@ run(struct options *opt, struct err *err)
 	struct child vtpmd = { 0 }, qemu = { 0 };
 	struct argv argv = { 0 };
 	struct child_spec spec = { .name = "QEMU", .keep_fd = -1 };
-	char sibling[PATH_MAX];
+	static char sibling[PATH_MAX];	/* *opt keeps it */
 	int signals, ctrl = -1, status = 0, rc;
 	bool died = false;
 
