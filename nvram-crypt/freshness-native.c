@@ -261,11 +261,6 @@ take_record(struct freshness_native *fn, const struct freshness_claim *c,
 		return err_set(err, rc, "%s", why.text);
 	if ((rc = lock_record(fn->fd, c->uuid, err)) < 0)
 		return rc;
-	/* What we read may be in the page cache only, if its writer was
-	 * killed; the other sector is overwritten on the strength of it. */
-	if (fdatasync(fn->fd) < 0)
-		return err_sys(err, errno,
-		    "cannot sync the VM's freshness record");
 	rc = read_record(fn->fd, c->uuid, &fn->record, &why);
 	if (rc == ERR_FORMAT) {
 		memset(&fn->record, 0, sizeof(fn->record));
@@ -321,6 +316,12 @@ native_acquire(struct freshness *f, const struct freshness_claim *c,
 	    (fn->record.state == FRESHNESS_OPENING && fn->record.from_clean &&
 	    c->epoch == fn->record.previous);
 	memcpy(next.digest, c->digest, sizeof(next.digest));
+	/* What was read may be in the page cache only, if its writer was
+	 * killed or its sync failed; the other sector is overwritten on the
+	 * strength of it, so first write it once more. */
+	if (fn->record.generation > 0 &&
+	    (rc = write_record(fn->fd, &fn->record, err)) < 0)
+		goto out;
 	if ((rc = advance(fn, &next, err)) < 0)
 		goto out;
 	*epoch = next.epoch;
@@ -400,7 +401,7 @@ native_check(struct freshness *f, const struct freshness_claim *c,
     struct err *err)
 {
 	struct freshness_native *fn = (struct freshness_native *)f;
-	struct freshness_record r;
+	struct freshness_record r = { 0 };
 	enum freshness_verdict v;
 	int fd, rc;
 

@@ -148,8 +148,10 @@ native_dir_open_state(const char *path, bool create,
 	if (path == NULL || path[0] != '/')
 		return err_set(err, ERR_USAGE, "the state directory %s is not "
 		    "an absolute path", path == NULL ? "(none)" : path);
-	if (create && (rc = dir_make_all(path, owner, err)) < 0)
-		return err_prefix(err, "state directory %s", path);
+	if (create && (rc = dir_make_all(path, owner, err)) < 0) {
+		err_prefix(err, "state directory %s", path);
+		return rc;
+	}
 	if ((fd = open(path, DIR_FLAGS)) < 0) {
 		if (errno == ENOENT)
 			return err_set(err, ERR_NOTFOUND, "there is no state "

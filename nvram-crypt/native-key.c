@@ -5,15 +5,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-
 #include "base/buf.h"
 #include "base/fdio.h"
+#include "nvram-crypt/crypto.h"
 #include "nvram-crypt/hostkey-run.h"
 
 #define KEY_NAME "key"
@@ -31,39 +28,13 @@ struct key_file {
 	size_t body_size;
 };
 
-/* HMAC-SHA-256 of a fixed text under the key: one-way, so that the name of
- * the key may be shown and stored beside it. */
+/* One-way, so that the name of the key may be shown and stored beside it. */
 static int
 key_id(const struct secret *key, uint8_t id[NATIVE_KEY_ID_SIZE],
     struct err *err)
 {
-	static const char label[] = "vtpmd native key id";
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
-		    0),
-		OSSL_PARAM_construct_end() };
-	OSSL_LIB_CTX *lib = OSSL_LIB_CTX_new();
-	EVP_MAC *mac = NULL;
-	EVP_MAC_CTX *ctx = NULL;
-	uint8_t out[32];
-	size_t n = 0;
-	int rc = 0;
-
-	if (lib == NULL || (mac = EVP_MAC_fetch(lib, "HMAC", NULL)) == NULL ||
-	    (ctx = EVP_MAC_CTX_new(mac)) == NULL ||
-	    !EVP_MAC_init(ctx, secret_bytes(key), secret_size(key), params) ||
-	    !EVP_MAC_update(ctx, (const uint8_t *)label, sizeof(label) - 1) ||
-	    !EVP_MAC_final(ctx, out, &n, sizeof(out)) || n != sizeof(out))
-		rc = err_set(err, ERR_CRYPTO,
-		    "OpenSSL cannot compute HMAC-SHA-256");
-	else
-		memcpy(id, out, NATIVE_KEY_ID_SIZE);
-	cleanse(out, sizeof(out));
-	EVP_MAC_CTX_free(ctx);
-	EVP_MAC_free(mac);
-	OSSL_LIB_CTX_free(lib);
-	return rc;
+	return crypto_kbkdf(secret_bytes(key), secret_size(key),
+	    "vtpmd native key id", NULL, 0, id, NATIVE_KEY_ID_SIZE, err);
 }
 
 static int
@@ -223,12 +194,8 @@ key_file_make(const struct native_config *config, struct secret **out,
 		    "(raise the memlock limit)");
 		goto out;
 	}
-	if (getrandom(secret_data(key), NATIVE_KEY_SIZE, 0) !=
-	    NATIVE_KEY_SIZE) {
-		rc = err_sys(err, errno, "the kernel gives no random bytes");
-		goto out;
-	}
-	if ((rc = key_id(key, id, err)) < 0)
+	if ((rc = crypto_random(secret_data(key), NATIVE_KEY_SIZE, err)) < 0 ||
+	    (rc = key_id(key, id, err)) < 0)
 		goto out;
 	body = secret_bytes(key);
 	if (config->seal_to_tpm) {
@@ -269,10 +236,8 @@ native_key_create(int dirfd, const char *path,
 
 	if ((rc = key_file_make(config, &file, err)) < 0)
 		return rc;
-	if (getrandom(&tag, sizeof(tag), 0) != sizeof(tag)) {
-		rc = err_sys(err, errno, "the kernel gives no random bytes");
+	if ((rc = crypto_random(&tag, sizeof(tag), err)) < 0)
 		goto out;
-	}
 	snprintf(name, sizeof(name), ".key.%016llx", (unsigned long long)tag);
 	fd = openat(dirfd, name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -120,8 +120,8 @@ nvram_format(struct store *store, const struct nvram_create_args *args,
 {
 	char name[] = "the new file";
 	struct nvram nv = { .store = store, .name = name, .synced = true };
-	uint32_t slot_size;
-	size_t payload_size;
+	uint32_t slot_size = 0;
+	size_t payload_size = 0;
 	int rc;
 
 	if ((rc = check_args(args, &slot_size, &payload_size, err)) < 0)

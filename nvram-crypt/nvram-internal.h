@@ -29,6 +29,7 @@ struct nvram {
 	bool writable;
 	bool unlocked;
 	bool acquired;
+	bool releasing;		/* the record may say already what is left */
 	struct nvram_candidate *candidates;	/* two; NULL once unlocked */
 	struct superblock sb;	/* the one in use */
 	unsigned int sb_active;	/* area that holds it durably */
@@ -41,9 +42,9 @@ struct nvram {
 	struct nvram_report report;
 	struct freshness *freshness;
 
-	/* What was read at open may be in the page cache only, if its writer
-	 * was killed before its sync: until a sync of ours, no area may be
-	 * overwritten on the strength of the other. */
+	/* What was read at open may be in the page cache only. Until it is
+	 * known to be on the disk, no area may be overwritten on the strength
+	 * of the other. */
 	bool synced;
 	/* A write failed, so its area may hold the old, the new or rubbish;
 	 * it is written again before anything is built on it. */

@@ -80,7 +80,8 @@ no_key(const struct nvram *nv, const struct nvram_header *h, struct err *err)
 
 	for (size_t i = 0; i < h->n_protectors; i++) {
 		const struct protector *p = &h->protectors[i];
-		const struct protector_ops *ops = protector_ops_by_kind(p->kind);
+		const struct protector_ops *ops =
+		    protector_ops_by_kind(p->kind);
 
 		if (err != NULL)
 			err_append(err, "%s %s (%s)", i == 0 ? "" : ",",
@@ -251,7 +252,7 @@ choose_slot(struct nvram *nv, const struct slot slots[SLOT_COUNT],
 static int
 load_slots(struct nvram *nv, struct err *err)
 {
-	struct slot slots[SLOT_COUNT];
+	struct slot slots[SLOT_COUNT] = { 0 };
 	int64_t size = nv->store->ops->size(nv->store);
 	int rc;
 

@@ -35,10 +35,50 @@ store_sync(struct nvram *nv, struct err *err)
 	return 0;
 }
 
+/* Writes an area's bytes over themselves. */
+static int
+rewrite(struct nvram *nv, size_t size, uint64_t offset, struct err *err)
+{
+	int rc = nv->store->ops->read(nv->store, nv->io, size, offset);
+
+	if (rc < 0)
+		return err_sys(err, -rc, "cannot read %zu bytes of %s", size,
+		    nv->name);
+	return store_write(nv, size, offset, err);
+}
+
+/*
+ * Before the first change after opening. What was read may be in the page cache
+ * only: its writer was killed before the sync, or its sync failed, and then
+ * Linux takes the pages for clean though the disk never got them. So the two
+ * areas in use are written once more and synced. A power cut meanwhile harms
+ * nothing: each of their sectors holds the same before and after, or was not on
+ * the disk, and then the other area is still whole.
+ */
+static int
+harden(struct nvram *nv, struct err *err)
+{
+	size_t size = (SLOT_HEADER_SIZE + (size_t)nv->slot.payload_size +
+	    PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	int rc;
+
+	if (nv->synced)
+		return 0;
+	if ((rc = rewrite(nv, SUPERBLOCK_SIZE,
+	    (uint64_t)nv->sb_active * SUPERBLOCK_SIZE, err)) < 0 ||
+	    (rc = rewrite(nv, size, nvram_slot_offset(nv, nv->slot.index),
+	    err)) < 0)
+		return rc;
+	return store_sync(nv, err);
+}
+
 int
 nvram_check_writable(const struct nvram *nv, const char *what,
     struct err *err)
 {
+	if (nv->releasing)
+		return err_set(err, ERR_REFUSED, "%s: cannot %s: its release "
+		    "has begun", nv->name, what);
 	if (nv->writable && nv->unlocked)
 		return 0;
 	return err_set(err, ERR_REFUSED, "%s: cannot %s: the file was opened "
@@ -84,7 +124,7 @@ nvram_superblock_put(struct nvram *nv, struct superblock *next,
 	unsigned int target = nv->sb_active ^ 1u;
 	int rc;
 
-	if (!nv->synced && (rc = store_sync(nv, err)) < 0)
+	if ((rc = harden(nv, err)) < 0)
 		return rc;
 	next->header.generation = nv->sb.header.generation + 1;
 	if ((rc = superblock_seal(next, key, nv->io, err)) < 0)
@@ -114,7 +154,7 @@ nvram_slot_put(struct nvram *nv, struct xaes *key,
 	size_t size;
 	int rc;
 
-	if (!nv->synced && (rc = store_sync(nv, err)) < 0)
+	if ((rc = harden(nv, err)) < 0)
 		return rc;
 	memcpy(next.dek_id, dek_id, DEK_ID_SIZE);
 	if ((rc = slot_seal(&next, nv->sb.header.uuid, key,
@@ -180,6 +220,8 @@ nvram_commit(struct nvram *nv, const struct nvram_record *records,
 	size_t size;
 	int rc;
 
+	if ((rc = nvram_check_writable(nv, "store a state", err)) < 0)
+		return rc;
 	if (!nv->acquired)
 		return err_set(err, ERR_REFUSED,
 		    "%s: cannot store a state: the file was not acquired",
@@ -278,10 +320,15 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 	uint64_t epoch = nv->sb.header.epoch + 1;
 	int rc;
 
+	nv->releasing = false;
 	if ((rc = nvram_check_writable(nv, "take it into use", err)) < 0)
 		return rc;
 	if (nv->fallback && !accept_restore)
 		return refuse_fallback(nv, err);
+	/* Now, so that a commit finds its memory while the state stays small:
+	 * it may run where mapping more is forbidden. */
+	if ((rc = nvram_state_reserve(nv, nv->slot.index ^ 1u, 0, err)) < 0)
+		return rc;
 	nvram_claim(nv, &claim);
 	if (f != NULL && (rc = freshness_acquire(f, &claim, accept_restore,
 	    &epoch, err)) < 0) {
@@ -333,10 +380,15 @@ nvram_release(struct nvram *nv, struct err *err)
 	    (rc = nvram_slot_copy(nv, nv->keys.slot, nv->sb.header.dek_id,
 	    false, err)) < 0))
 		return rc;
-	if ((rc = nvram_digest(nv, digest, err)) < 0 ||
-	    (nv->freshness != NULL &&
-	    (rc = freshness_release(nv->freshness, digest, err)) < 0))
+	if ((rc = nvram_digest(nv, digest, err)) < 0)
 		return rc;
+	/* Even if it fails, the record may hold this digest now: the file
+	 * must not change any more. */
+	nv->releasing = true;
+	if (nv->freshness != NULL &&
+	    (rc = freshness_release(nv->freshness, digest, err)) < 0)
+		return rc;
+	nv->releasing = false;
 	nv->acquired = false;
 	nv->freshness = NULL;
 	return 0;

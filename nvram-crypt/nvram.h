@@ -32,8 +32,9 @@
 /* Kinds of state record in a slot. */
 enum nvram_kind {
 	NVRAM_PERMANENT = 1,	/* libtpms TPMLIB_STATE_PERMANENT */
-	NVRAM_VOLATILE = 2,	/* libtpms TPMLIB_STATE_VOLATILE; only as long as
-				 * it belongs to the permanent one beside it */
+	NVRAM_VOLATILE = 2,	/* libtpms TPMLIB_STATE_VOLATILE; only as long
+				 * as it belongs to the permanent one beside
+				 * it */
 };
 
 struct nvram_record {
@@ -55,7 +56,7 @@ struct nvram_header {
 	uint32_t slot_size;
 	uint32_t state_version;		/* libtpms version that wrote the state,
 					 * TPMLIB_GetVersion() */
-	char owner[128];		/* host name and pid of the last opener */
+	char owner[128];		/* host and pid of last opener */
 	size_t n_protectors;
 	struct protector protectors[PROTECTOR_SLOTS];
 };
@@ -108,7 +109,9 @@ int nvram_create_store(struct store *store,
 
 /* Opens and, with writable, takes the OFD lock (ERR_BUSY says who, from the
  * owner record). Symbolic links are followed; anything but a regular file is
- * refused. Reads the superblocks; believes nothing yet. */
+ * refused. Reads the superblocks; believes nothing yet. What is opened for
+ * reading only may be changed meanwhile by its owner: what seems torn then may
+ * be whole a moment later. */
 int nvram_open(struct nvram **out, const char *path, bool writable,
     struct err *err);
 /* The same over a storage layer of the caller's, which is closed by
@@ -157,7 +160,7 @@ int nvram_set_state_version(struct nvram *nv, uint32_t version,
     struct err *err);
 
 /* Clean end of ownership: reports the digest. When it fails the file is still
- * acquired, and the call can be repeated. */
+ * owned but takes no more changes; the call can be repeated. */
 int nvram_release(struct nvram *nv, struct err *err);
 
 /* Protectors, on a file that is unlocked, writable and (where it has a

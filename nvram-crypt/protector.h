@@ -37,7 +37,7 @@ enum protector_kind {
  * wrapping itself. */
 struct protector {
 	uint16_t kind;
-	uint8_t id[PROTECTOR_ID_SIZE];		/* random; names it in commands */
+	uint8_t id[PROTECTOR_ID_SIZE];		/* random; for commands */
 	uint64_t created;			/* seconds since 1970, UTC */
 	char label[PROTECTOR_LABEL_SIZE];	/* who can open it, in words */
 	uint16_t body_size;

@@ -63,7 +63,9 @@ xaes_new(struct xaes **out, const uint8_t key[XAES_KEY_SIZE], struct err *err)
 	x->gcm = EVP_CIPHER_CTX_new();
 	if (x->ecb == NULL || x->gcm == NULL ||
 	    EVP_EncryptInit_ex2(x->ecb, crypto_aes256_ecb(), key, NULL,
-	    NULL) != 1 || EVP_CIPHER_CTX_set_padding(x->ecb, 0) != 1) {
+	    NULL) != 1 || EVP_CIPHER_CTX_set_padding(x->ecb, 0) != 1 ||
+	    EVP_CipherInit_ex2(x->gcm, crypto_aes256_gcm(), NULL, NULL, 1,
+	    NULL) != 1) {
 		rc = crypto_error(err, "keying AES-256");
 		goto out;
 	}
@@ -106,8 +108,9 @@ begin(struct xaes *x, const uint8_t nonce[XAES_NONCE_SIZE], int encrypt,
 		    err)) < 0)
 			goto out;
 	}
-	if (EVP_CipherInit_ex2(x->gcm, crypto_aes256_gcm(), kx, nonce + HALF,
-	    encrypt, NULL) != 1)
+	/* NULL: the same cipher, and so no new context inside. */
+	if (EVP_CipherInit_ex2(x->gcm, NULL, kx, nonce + HALF, encrypt,
+	    NULL) != 1)
 		rc = crypto_error(err, "keying AES-256-GCM");
 out:
 	cleanse(kx, sizeof(kx));

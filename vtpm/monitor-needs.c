@@ -12,7 +12,7 @@
 
 enum allowed {
 	ALWAYS,
-	WHILE_LOADING,		/* an INIT order is under way */
+	WHILE_LOADING,		/* an order that reads state is under way */
 	WHILE_POWERED,		/* or an order is under way */
 };
 

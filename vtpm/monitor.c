@@ -56,7 +56,7 @@ monitor_order(struct monitor *m, struct client *c, const struct message *order,
 {
 	m->order.active = true;
 	m->order.loading = order->type == ORDER_INIT ||
-	    order->type == ORDER_GET_STATE;
+	    order->type == ORDER_GET_STATE || order->type == ORDER_SET_STATE;
 	m->order.client = c;
 	m->order.done = done;
 	if (channel_send(m->channel.orders, order, fd) < 0)

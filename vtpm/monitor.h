@@ -39,7 +39,7 @@ struct monitor {
 	bool powered;		/* between INIT and STOP */
 	struct {
 		bool active;
-		bool loading;	/* INIT: the worker may ask for state */
+		bool loading;	/* an order for which libtpms reads state */
 		struct client *client;
 		order_done *done;
 		uint32_t offset;	/* GET_STATEBLOB, GET_INFO: from where

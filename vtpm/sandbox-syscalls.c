@@ -5,13 +5,14 @@
 
 #include <errno.h>
 #include <seccomp.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
 #include "vtpm/worker.h"
 
 #ifndef SANITIZERS
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
 /* Both processes: memory, locks, time, an end. */
 static const int common[] = {
@@ -33,6 +34,13 @@ static const int worker_only[] = {
 	SCMP_SYS(shutdown),	/* takes the data thread out of a read */
 };
 
+/* What stdio asks of a descriptor before libtpms's complaints, which the worker
+ * throws away, are written: answered as if it were closed. */
+static const int worker_refused[] = {
+	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(ioctl),
+	SCMP_SYS(lseek),
+};
+
 static const int monitor_only[] = {
 	SCMP_SYS(accept4),
 	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fdatasync),
@@ -47,10 +55,10 @@ static const int monitor_only[] = {
 };
 
 static int
-allow(scmp_filter_ctx ctx, const int *calls, size_t n)
+add(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+		int rc = seccomp_rule_add(ctx, action, calls[i], 0);
 
 		if (rc < 0)
 			return rc;
@@ -71,25 +79,29 @@ allow_memory(scmp_filter_ctx ctx)
 	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
+/* A filter with what both processes need; finish_filter loads it. */
 static int
-load_filter(uint32_t otherwise, const int *more, size_t n, bool may_cancel,
-    struct err *err)
+start_filter(scmp_filter_ctx *ctx, uint32_t otherwise, const int *more,
+    size_t n)
 {
-	scmp_filter_ctx ctx;
 	int rc;
 
-	if ((ctx = seccomp_init(otherwise)) == NULL)
-		return err_set(err, ERR_INTERNAL,
-		    "cannot start a seccomp filter");
+	if ((*ctx = seccomp_init(otherwise)) == NULL)
+		return -ENOMEM;
 	/* All threads, or the data thread would stay outside. */
-	if ((rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1)) < 0 ||
-	    (rc = allow(ctx, common, sizeof(common) / sizeof(*common))) < 0 ||
-	    (rc = allow(ctx, more, n)) < 0 ||
-	    (rc = allow_memory(ctx)) < 0 ||
-	    (may_cancel && (rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
-	    SCMP_SYS(kill), 1, SCMP_A1(SCMP_CMP_EQ,
-	    WORKER_CANCEL_SIGNAL))) < 0) ||
-	    (rc = seccomp_load(ctx)) < 0)
+	if ((rc = seccomp_attr_set(*ctx, SCMP_FLTATR_CTL_TSYNC, 1)) < 0 ||
+	    (rc = add(*ctx, SCMP_ACT_ALLOW, common, COUNT(common))) < 0 ||
+	    (rc = add(*ctx, SCMP_ACT_ALLOW, more, n)) < 0)
+		return rc;
+	return allow_memory(*ctx);
+}
+
+static int
+finish_filter(scmp_filter_ctx ctx, int rc, struct err *err)
+{
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	if (rc < 0)
 		rc = err_sys(err, -rc, "cannot load the seccomp filter");
 	seccomp_release(ctx);
 	return rc;
@@ -98,16 +110,29 @@ load_filter(uint32_t otherwise, const int *more, size_t n, bool may_cancel,
 int
 sandbox_syscalls_worker(struct err *err)
 {
-	return load_filter(SCMP_ACT_KILL_PROCESS, worker_only,
-	    sizeof(worker_only) / sizeof(*worker_only), false, err);
+	scmp_filter_ctx ctx;
+	int rc;
+
+	rc = start_filter(&ctx, SCMP_ACT_KILL_PROCESS, worker_only,
+	    COUNT(worker_only));
+	if (rc == 0)
+		rc = add(ctx, SCMP_ACT_ERRNO(EBADF), worker_refused,
+		    COUNT(worker_refused));
+	return finish_filter(ctx, rc, err);
 }
 
 int
 sandbox_syscalls_monitor(struct err *err)
 {
-	/* kill(2) is for WORKER_CANCEL_SIGNAL alone. */
-	return load_filter(SCMP_ACT_ERRNO(EPERM), monitor_only,
-	    sizeof(monitor_only) / sizeof(*monitor_only), true, err);
+	scmp_filter_ctx ctx;
+	int rc;
+
+	rc = start_filter(&ctx, SCMP_ACT_ERRNO(EPERM), monitor_only,
+	    COUNT(monitor_only));
+	if (rc == 0)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
+		    SCMP_A1(SCMP_CMP_EQ, WORKER_CANCEL_SIGNAL));
+	return finish_filter(ctx, rc, err);
 }
 
 #else	/* SANITIZERS: their runtime makes system calls of its own */

@@ -307,10 +307,6 @@ tpm_state_set(enum tpm_state which, const uint8_t *data, size_t size)
 		return size == 0 ? TPM_SUCCESS : TPM_BAD_PARAMETER;
 	rc = TPMLIB_SetState(state_type(which), size == 0 ? NULL : data,
 	    (uint32_t)size);
-	if (rc == TPM_SUCCESS && size > 0)
-		rc = TPMLIB_ValidateState(state_type(which), 0);
-	if (rc != TPM_SUCCESS)
-		TPMLIB_SetState(state_type(which), NULL, 0);
 	return rc;
 }
 

@@ -252,6 +252,8 @@ host_tpm_start()
 		--server "type=unixio,path=$1/s" \
 		--ctrl "type=unixio,path=$1/s.ctrl" \
 		--flags startup-clear
+	# Read by tests.
+	# shellcheck disable=SC2034
 	host_tpm=$spawned
 	wait_for 5 test -S "$1/s" || bail "swtpm does not listen: $(cat "$1/log")"
 	export TPM2TOOLS_TCTI="swtpm:path=$1/s"

@@ -27,7 +27,7 @@ SRC = os.environ.get("top_srcdir") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("top_builddir") or os.path.join(SRC, "build")
 VTPMD = os.environ.get("VTPMD") or os.path.join(BUILD, "vtpmd")
-VTPMCTL = os.path.join(BUILD, "vtpmctl")
+VTPMCTL = os.environ.get("VTPMCTL") or os.path.join(BUILD, "vtpmctl")
 
 TIMEOUT = 20
 
@@ -50,7 +50,8 @@ class Tap:
         return good
 
     def same(self, got, want, what):
-        return self.ok(got == want, what, f"got  {got!r}\nwant {want!r}")
+        return self.ok(got == want, what,
+                       f"got  {got!r:.300}\nwant {want!r:.300}")
 
     def done(self):
         print(f"1..{self.count}", flush=True)
@@ -212,6 +213,8 @@ class Place:
     def clean(self):
         for d in self.running:
             d.stop(signal.SIGKILL)
+        if "KEEP" in os.environ:
+            return
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def path(self, name):

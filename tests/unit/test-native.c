@@ -20,12 +20,12 @@
 static char top[64], state[96], native[128], key[160], records[160];
 
 /* A key file written by hand after doc/native-key.md. Key 00 01 .. 1f; its
- * id is the first half of HMAC-SHA-256(key, "vtpmd native key id") as
- * computed by Python's hmac and by openssl dgst. */
+ * id is SP 800-108's KDF in counter mode, as computed with Python's hmac:
+ * HMAC-SHA-256(key, 00000001 || "vtpmd native key id" || 00 || 00000080). */
 static const uint8_t golden[KEY_FILE_SIZE] = {
 	'V', 'T', 'P', 'M', 'H', 'K', 'E', 'Y', 0, 1, 0, 1,
-	0xa7, 0xe3, 0x55, 0x6a, 0x79, 0x6a, 0xc1, 0x22,
-	0x56, 0x34, 0x25, 0x13, 0xab, 0xf9, 0x7b, 0xaf,
+	0xc1, 0x6f, 0x32, 0xbd, 0x0d, 0x6a, 0xce, 0x14,
+	0x91, 0xf7, 0x53, 0x79, 0x45, 0xa7, 0xae, 0x23,
 	0, 0, 0, 32,
 	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
 	20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "vtpm/manufacture.h"
+#include "vtpm/tpm.h"
+#include "vtpm/vtpmctl.h"
+
+static const char *uuid_text, *name, *banks, *protector, *eks, *srk;
+
+static const struct ctl_option options[] = {
+	{ "uuid", "UUID", "of the VM (default: a random one)", &uuid_text,
+	    NULL },
+	{ "name", "NAME", "of the VM, for people", &name, NULL },
+	{ "protector", "PROTECTOR", "who can open the file: native (default) "
+	    "or passphrase:fd=N", &protector, NULL },
+	{ "pcr-banks", "LIST", "active banks: sha1, sha256 (default), sha384, "
+	    "sha512", &banks, NULL },
+	{ "ek", "LIST", "endorsement keys: rsa2048, p384, p256 (default "
+	    "rsa2048,p384)", &eks, NULL },
+	{ "srk", "KEY", "storage root key: rsa2048 (default) or p256", &srk,
+	    NULL },
+	{ 0 },
+};
+
+static int
+check_name(struct err *err)
+{
+	json_t *json;
+
+	if (name == NULL)
+		return 0;
+	/* It is shown to people, by us and by others. */
+	for (const char *p = name; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return err_set(err, ERR_USAGE,
+			    "the name has a control character in it");
+	if ((json = json_string(name)) == NULL)
+		return err_set(err, ERR_USAGE, "the name is not UTF-8");
+	json_decref(json);
+	if (strlen(name) >= NVRAM_NAME_SIZE)
+		return err_set(err, ERR_USAGE, "the name is longer than %d "
+		    "bytes", NVRAM_NAME_SIZE - 1);
+	return 0;
+}
+
+static int
+parse_plan(struct manufacture_plan *plan, struct err *err)
+{
+	int rc;
+
+	memset(plan, 0, sizeof(*plan));
+	if ((rc = check_name(err)) < 0)
+		return rc;
+	if (uuid_text == NULL && (rc = uuid_generate(plan->uuid)) < 0)
+		return err_set(err, rc, "cannot make a random UUID");
+	if (uuid_text != NULL && uuid_parse(uuid_text, plan->uuid) < 0)
+		return err_set(err, ERR_USAGE, "'%s' is not a UUID as in "
+		    "6ba7b810-9dad-41d1-80b4-00c04fd430c8", uuid_text);
+	rc = manufacture_parse_banks(plan, banks != NULL ? banks : "sha256",
+	    err);
+	if (rc == 0)
+		rc = manufacture_parse_eks(plan,
+		    eks != NULL ? eks : "rsa2048,p384", err);
+	if (rc == 0)
+		rc = manufacture_parse_srk(plan,
+		    srk != NULL ? srk : "rsa2048", err);
+	return rc;
+}
+
+static json_t *
+describe(const char *path, const struct manufacture_plan *plan,
+    const struct protector_ops *ops, const struct nvram_record *record)
+{
+	json_t *bank_list = json_array(), *ek_list = json_array();
+	char handle[16], index[16];
+
+	for (size_t i = 0; i < plan->n_banks; i++)
+		json_array_append_new(bank_list, json_string(
+		    manufacture_bank_name(plan->banks[i])));
+	for (size_t i = 0; i < plan->n_eks; i++) {
+		snprintf(handle, sizeof(handle), "0x%08x",
+		    plan->eks[i]->handle);
+		snprintf(index, sizeof(index), "0x%08x",
+		    plan->eks[i]->cert_index);
+		json_array_append_new(ek_list, json_pack("{s:s, s:s, s:s}",
+		    "key", plan->eks[i]->name, "handle", handle,
+		    "certificate", index));
+	}
+	snprintf(handle, sizeof(handle), "0x%08x", plan->srk->handle);
+	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:{s:s, s:s}, s:I}",
+	    "file", ctl_json_text(path), "uuid", ctl_json_uuid(plan->uuid),
+	    "name", name != NULL ? name : "", "protector", ops->name,
+	    "pcr_banks", bank_list, "eks", ek_list,
+	    "srk", "key", plan->srk->name, "handle", handle,
+	    "state_size", (json_int_t)record->size);
+}
+
+static void
+print_names(const json_t *list, const char *key)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		printf("%s%s", i > 0 ? ", " : "", key != NULL ?
+		    ctl_text(item, key) : json_string_value(item));
+	printf("\n");
+}
+
+static void
+print(const json_t *c)
+{
+	printf("%s: TPM 2.0 made for VM %s %s\n", ctl_text(c, "file"),
+	    ctl_text(c, "uuid"), ctl_text(c, "name"));
+	printf("  opened by  %s\n  PCR banks  ", ctl_text(c, "protector"));
+	print_names(json_object_get(c, "pcr_banks"), NULL);
+	printf("  EKs        ");
+	print_names(json_object_get(c, "eks"), "key");
+	printf("  SRK        %s\n", ctl_text(json_object_get(c, "srk"),
+	    "key"));
+}
+
+static int
+make_state(struct ctl *ctl, const struct manufacture_plan *plan,
+    struct secret **state, struct err *err)
+{
+	struct native_config native = config_native(&ctl->config);
+	struct ek_ca *ca = NULL;
+	int rc;
+
+	if ((rc = ek_ca_open(&ca, &native, true, err)) < 0)
+		return rc;
+	rc = manufacture(plan, ca, state, err);
+	ek_ca_free(ca);
+	return rc;
+}
+
+static int
+create(struct ctl *ctl, const struct manufacture_plan *plan,
+    const struct protector_ops *ops, const struct secret *passphrase,
+    struct err *err)
+{
+	const struct protector_creds creds = { .native = ctl->native,
+		.passphrase = passphrase };
+	struct nvram_record record = { .kind = NVRAM_PERMANENT };
+	struct nvram_create_args args = { .path = ctl->operands[0],
+		.name = name, .state_version = tpm_library_version(),
+		.protector = ops, .creds = &creds, .records = &record,
+		.n_records = 1, .freshness = ctl->freshness };
+	struct secret *state = NULL;
+	int rc;
+
+	memcpy(args.uuid, plan->uuid, UUID_SIZE);
+	if ((rc = make_state(ctl, plan, &state, err)) < 0)
+		return rc;
+	record.data = secret_bytes(state);
+	record.size = secret_size(state);
+	rc = nvram_create(&args, err);
+	if (rc == 0)
+		rc = ctl_print(ctl, describe(args.path, plan, ops, &record),
+		    print, err);
+	secret_free(state);
+	return rc;
+}
+
+static int
+run(struct ctl *ctl, struct err *err)
+{
+	const struct protector_ops *ops;
+	struct secret *passphrase = NULL;
+	struct manufacture_plan plan;
+	struct stat st;
+	int rc;
+
+	if (ctl->passphrase_fd != NULL)
+		return err_set(err, ERR_USAGE, "a new file's passphrase comes "
+		    "with --protector passphrase:fd=N");
+	if ((rc = parse_plan(&plan, err)) < 0)
+		return rc;
+	/* nvram_create never replaces a file; this only saves the work. */
+	if (lstat(ctl->operands[0], &st) == 0)
+		return err_set(err, ERR_EXISTS, "%s exists already",
+		    ctl->operands[0]);
+	rc = ctl_parse_protector(protector != NULL ? protector : "native",
+	    &ops, &passphrase, err);
+	if (rc == 0)
+		rc = ctl_load_host(ctl, true, err);
+	if (rc == 0)
+		rc = create(ctl, &plan, ops, passphrase, err);
+	secret_free(passphrase);
+	return rc;
+}
+
+const struct ctl_command ctl_create = {
+	.name = "create",
+	.operands = "FILE",
+	.n_operands = 1,
+	.summary = "Make a new TPM 2.0 in a new nvram file",
+	.details = "Endorsement keys with certificates of this host's CA "
+	    "(made on first use), platform\ncertificate, storage root key. "
+	    "Never replaces a file.\n",
+	.options = options,
+	.run = run,
+};

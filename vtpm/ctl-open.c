@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtpm/vtpmctl.h"
+
+int
+ctl_parse_fd(const char *text, int *fd, struct err *err)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || n < 0 || n > INT_MAX)
+		return err_set(err, ERR_USAGE,
+		    "'%s' is not the number of a descriptor", text);
+	*fd = (int)n;
+	return 0;
+}
+
+int
+ctl_parse_protector(const char *text, const struct protector_ops **ops,
+    struct secret **secret, struct err *err)
+{
+	static const char by_fd[] = "passphrase:fd=";
+	int fd, rc;
+
+	*secret = NULL;
+	if (strcmp(text, "native") == 0) {
+		*ops = protector_ops_by_kind(PROTECTOR_NATIVE);
+		return 0;
+	}
+	if (strncmp(text, by_fd, sizeof(by_fd) - 1) == 0) {
+		if ((rc = ctl_parse_fd(text + sizeof(by_fd) - 1, &fd, err)) < 0)
+			return rc;
+		*ops = protector_ops_by_kind(PROTECTOR_PASSPHRASE);
+		*secret = secret_read_fd(fd, PASSPHRASE_MAX, err);
+		return *secret != NULL ? 0 : err->code;
+	}
+	/* The text is not repeated: it may be somebody's passphrase. */
+	if (strncmp(text, "passphrase", strlen("passphrase")) == 0)
+		return err_set(err, ERR_USAGE, "a passphrase never comes on "
+		    "the command line, where others can see it: pass it on a "
+		    "descriptor, as passphrase:fd=3 with 3<FILE, or fd=0 with "
+		    "a pipe");
+	return err_set(err, ERR_USAGE, "there is no protector '%s': choose "
+	    "from native, passphrase:fd=N", text);
+}
+
+int
+ctl_load_config(struct ctl *ctl, struct err *err)
+{
+	return config_load(&ctl->config, ctl->config_file, ctl->state_dir,
+	    err);
+}
+
+static int
+load_passphrase(struct ctl *ctl, struct err *err)
+{
+	int fd, rc;
+
+	if (ctl->passphrase_fd == NULL)
+		return 0;
+	if ((rc = ctl_parse_fd(ctl->passphrase_fd, &fd, err)) < 0)
+		return rc;
+	ctl->passphrase = secret_read_fd(fd, PASSPHRASE_MAX, err);
+	return ctl->passphrase != NULL ? 0 : err->code;
+}
+
+int
+ctl_load_host(struct ctl *ctl, bool create, struct err *err)
+{
+	struct native_config native;
+	int rc;
+
+	if ((rc = ctl_load_config(ctl, err)) < 0 ||
+	    (rc = load_passphrase(ctl, err)) < 0)
+		return rc;
+	native = config_native(&ctl->config);
+	rc = native_open(&ctl->native, &native, create, err);
+	/* A host that has no key of its own can still use a passphrase. */
+	if (rc == ERR_NOTFOUND && !create)
+		return 0;
+	if (rc < 0)
+		return rc;
+	return freshness_native(&ctl->freshness, ctl->native, err);
+}
+
+void
+ctl_reset(struct ctl *ctl)
+{
+	freshness_free(ctl->freshness);
+	native_free(ctl->native);
+	secret_free(ctl->passphrase);
+	ctl->freshness = NULL;
+	ctl->native = NULL;
+	ctl->passphrase = NULL;
+}
+
+struct protector_creds
+ctl_creds(const struct ctl *ctl)
+{
+	return (struct protector_creds){ .native = ctl->native,
+		.passphrase = ctl->passphrase };
+}
+
+int
+ctl_open_unlocked(struct ctl *ctl, bool writable, struct nvram **nv,
+    struct err *err)
+{
+	struct protector_creds creds;
+	int rc;
+
+	*nv = NULL;
+	if ((rc = nvram_open(nv, ctl->operands[0], writable, err)) < 0)
+		return rc;
+	if ((rc = ctl_load_host(ctl, false, err)) < 0)
+		goto fail;
+	creds = ctl_creds(ctl);
+	if ((rc = nvram_unlock(*nv, &creds, err)) < 0)
+		goto fail;
+	return 0;
+fail:
+	nvram_close(*nv);
+	*nv = NULL;
+	return rc;
+}
+
+int
+ctl_open_to_change(struct ctl *ctl, bool accept_restore, struct nvram **nv,
+    struct err *err)
+{
+	int rc;
+
+	if ((rc = ctl_open_unlocked(ctl, true, nv, err)) < 0)
+		return rc;
+	/* Opened by a passphrase on a host that has no native provider yet:
+	 * the record of freshness begins here, as it would in vtpmd. */
+	if (ctl->freshness == NULL) {
+		struct native_config native = config_native(&ctl->config);
+
+		if ((rc = native_open(&ctl->native, &native, true, err)) < 0 ||
+		    (rc = freshness_native(&ctl->freshness, ctl->native,
+			err)) < 0)
+			goto fail;
+	}
+	if ((rc = nvram_acquire(*nv, ctl->freshness, accept_restore,
+		err)) < 0)
+		goto fail;
+	return 0;
+fail:
+	nvram_close(*nv);
+	*nv = NULL;
+	return rc;
+}
+
+int
+ctl_close_changed(struct nvram *nv, int rc, struct err *err)
+{
+	int released;
+
+	if (nv == NULL)
+		return rc;
+	/* The first thing that went wrong is what the user must know. */
+	released = nvram_release(nv, rc == 0 ? err : NULL);
+	nvram_close(nv);
+	return rc < 0 ? rc : released;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+
+#include "vtpm/vtpmctl.h"
+
+static bool deep;
+
+static const struct ctl_option options[] = {
+	{ "deep", NULL, "make a new data key too, and write the state under "
+	    "it", NULL, &deep },
+	{ 0 },
+};
+
+static void
+print(const json_t *r)
+{
+	printf("%s: %s rekey done, DEK id %s\n", ctl_text(r, "file"),
+	    json_is_true(json_object_get(r, "deep")) ? "deep" : "shallow",
+	    ctl_text(r, "dek_id"));
+}
+
+static int
+run(struct ctl *ctl, struct err *err)
+{
+	struct protector_creds creds;
+	struct nvram *nv = NULL;
+	int rc;
+
+	if ((rc = ctl_open_to_change(ctl, false, &nv, err)) < 0)
+		return rc;
+	creds = ctl_creds(ctl);
+	rc = nvram_rekey(nv, deep, &creds, err);
+	if (rc == 0)
+		rc = ctl_print(ctl, json_pack("{s:o, s:b, s:o}",
+		    "file", ctl_json_text(ctl->operands[0]), "deep", deep,
+		    "dek_id", ctl_json_hex(nvram_header(nv)->dek_id,
+			DEK_ID_SIZE)), print, err);
+	return ctl_close_changed(nv, rc, err);
+}
+
+const struct ctl_command ctl_rekey = {
+	.name = "rekey",
+	.operands = "FILE",
+	.n_operands = 1,
+	.summary = "Wrap the data key of a stopped VM's file anew",
+	.details = "Without --deep, the protectors that can be opened here "
+	    "are made anew. With --deep, a\nnew data key replaces the old one "
+	    "everywhere, and all protectors must be openable\nhere: give "
+	    "--passphrase-fd where there is a passphrase.\n",
+	.options = options,
+	.run = run,
+};

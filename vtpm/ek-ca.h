@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The host's certification authority for EK and platform certificates, made
+ * on first use:
+ *
+ *	STATE_DIR/ca/root.key		ECDSA P-384, PKCS #8
+ *	STATE_DIR/ca/root.pem		self-signed
+ *	STATE_DIR/ca/issuing.key
+ *	STATE_DIR/ca/issuing.pem	by the root; signs the certificates
+ *
+ * Nothing else is kept: serial numbers are random. The root key is used once
+ * and may be moved away.
+ */
+#ifndef VTPM_EK_CA_H
+#define VTPM_EK_CA_H
+
+#include <stdbool.h>
+
+#include <openssl/x509.h>
+
+#include "base/err.h"
+#include "nvram-crypt/native.h"
+
+struct ek_ca;
+
+/* To sign, makes the CA where there is none (two first users at once get the
+ * same one; STATE_DIR must exist) and loads the issuing key; otherwise only
+ * the certificates, and a CA that is not there is ERR_NOTFOUND. Refuses
+ * (ERR_REFUSED) a key that others may read. */
+int ek_ca_open(struct ek_ca **out, const struct native_config *config,
+    bool sign, struct err *err);
+void ek_ca_free(struct ek_ca *ca);
+
+OSSL_LIB_CTX *ek_ca_context(const struct ek_ca *ca);
+EVP_PKEY *ek_ca_key(const struct ek_ca *ca);		/* of issuing */
+X509 *ek_ca_issuing(const struct ek_ca *ca);
+X509 *ek_ca_root(const struct ek_ca *ca);
+
+#endif

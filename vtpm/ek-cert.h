@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * EK certificates: TCG EK Credential Profile for TPM Family 2.0, v2.5,
+ * section 3; and the platform certificate that names one of them
+ * (platform-cert.h).
+ */
+#ifndef VTPM_EK_CERT_H
+#define VTPM_EK_CERT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "vtpm/ek-ca.h"
+#include "vtpm/tpm-public.h"
+
+/* An NV index of libtpms holds no more (TPM_PT_NV_INDEX_MAX). */
+#define EK_CERT_MAX 2048u
+
+/* What the TPM says of itself; it goes into the certificate. */
+struct ek_cert_tpm {
+	uint32_t manufacturer;		/* TPM_PT_MANUFACTURER */
+	uint32_t firmware;		/* TPM_PT_FIRMWARE_VERSION_1 */
+	uint32_t family;		/* TPM_PT_FAMILY_INDICATOR */
+	uint32_t level, revision;	/* TPM_PT_LEVEL, TPM_PT_REVISION */
+};
+
+struct ek_cert {
+	uint8_t der[EK_CERT_MAX];
+	size_t size;
+};
+
+int ek_cert_make(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
+    const struct tpm_public *key, struct ek_cert *out, struct err *err);
+
+#endif
