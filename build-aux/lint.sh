@@ -20,11 +20,11 @@ files=$(git ls-files --cached --others --exclude-standard 2>/dev/null) ||
 	files=$(find . -path './build*' -prune -o -type f -print |
 		sed 's,^\./,,')
 
-# pick PATTERN: the files of that name that are there.
+# pick PATTERN: the files of that name that are there and not empty.
 pick()
 {
 	printf '%s\n' "$files" | grep -E "$1" | while read -r file; do
-		[ ! -f "$file" ] || printf '%s\n' "$file"
+		[ ! -s "$file" ] || printf '%s\n' "$file"
 	done
 }
 
@@ -72,6 +72,9 @@ lint clang-tidy "$sources" sh -c 'for file; do
 		{ printf "%s\n" "$out"; bad=1; }
 	done; exit ${bad:-0}' "$top_builddir/lint"
 lint mandoc "$(pick '^man/.*\.[1-8]$')" mandoc -T lint -W warning
-lint shellcheck "$(pick '(\.(sh|test|bash)|^check|^demo|^\.ci/run)$')" \
-	shellcheck -x -P SCRIPTDIR
+# Some tests are in other languages.
+scripts=$(pick '(\.(sh|test)|^data/completions/.*|^check|^demo|^\.ci/run)$' | while read -r file; do
+	head -n 1 "$file" | grep -q python || printf '%s\n' "$file"
+done)
+lint shellcheck "$scripts" shellcheck -x -P SCRIPTDIR
 exit $failed
