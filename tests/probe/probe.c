@@ -91,13 +91,17 @@ try_memory(int protection, int then)
 static int
 attempt(unsigned int what, pid_t other)
 {
+	const char *file = getenv("PROBE_FILE");
 	char mem[64];
 
+	/* Without its file a probe must not look as if it was refused. */
+	if (file == NULL)
+		return 0;
 	switch (what) {
 	case PROBE_OPEN:
 		return try_open("/etc/passwd", O_RDONLY);
 	case PROBE_OPEN_FILE:
-		return try_open(getenv("PROBE_FILE"), O_RDWR);
+		return try_open(file, O_RDWR);
 	case PROBE_TCP:
 		return socket(AF_INET, SOCK_STREAM, 0);
 	case PROBE_UNIX:
@@ -118,7 +122,7 @@ attempt(unsigned int what, pid_t other)
 		return try_memory(PROT_READ | PROT_WRITE,
 		    PROT_READ | PROT_EXEC);
 	case PROBE_UNLINK:
-		return unlink(getenv("PROBE_FILE"));
+		return unlink(file);
 	case PROBE_DUMPABLE:
 		return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	case PROBE_SETUID:
