@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 
 struct data_side {
 	struct worker *worker;
+	sem_t runs;		/* the thread has started */
 	uint8_t command[COMMAND_ROOM];
 };
 
@@ -121,6 +123,7 @@ data_thread(void *arg)
 	struct data_side *d = arg;
 	struct worker *w = d->worker;
 
+	sem_post(&d->runs);
 	for (;;) {
 		int fd = next_data_fd(w);
 
@@ -204,8 +207,13 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 		_exit(1);
 	if (pthread_attr_init(&attr) != 0 ||
 	    pthread_attr_setstacksize(&attr, 256 * 1024) != 0 ||
+	    sem_init(&data.runs, 0, 0) < 0 ||
 	    pthread_create(&thread, &attr, data_thread, &data) != 0)
 		_exit(1);
+	/* A thread's first steps are system calls of the C library (rseq,
+	 * set_robust_list) that the filter kills. */
+	while (sem_wait(&data.runs) < 0)
+		;
 	/* The filter is set for all threads at once (SECCOMP_FILTER_FLAG_TSYNC). */
 	confine(arg);
 	worker_obey(&w);
