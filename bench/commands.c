@@ -3,9 +3,13 @@
  * TPM commands through the data socket: vtpmd, swtpm, and what no emulator
  * can be faster than: a process that only sends as many bytes back, and
  * libtpms called in this process.
+ *
+ * Client and server are pinned, once to one processor and once to two: waking
+ * another processor costs several times what a command does, and left to the
+ * scheduler one pair shares a processor in a run and the other does not.
  */
 #include <errno.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -141,13 +145,13 @@ echo_stop(struct echo *e)
 }
 
 static void
-report_command(const struct bench *b, const char *what,
+report_command(const struct bench *b, const char *what, const char *where,
     const struct subject *s)
 {
 	size_t n = b->plan.rounds;
 	struct report_row row = { .bar = 1.0 };
 
-	snprintf(row.what, sizeof(row.what), "%s", what);
+	snprintf(row.what, sizeof(row.what), "%s, %s", what, where);
 	snprintf(row.ours, sizeof(row.ours), "%.1f us",
 	    subject_median(&s[VTPMD], n));
 	snprintf(row.other, sizeof(row.other), "swtpm %.1f us",
@@ -162,7 +166,7 @@ report_command(const struct bench *b, const char *what,
 }
 
 static int
-compare_command(const struct bench *b, const char *what,
+compare_command(const struct bench *b, const char *what, const char *where,
     const struct command *c, const int *fds, struct err *err)
 {
 	struct side side[N_SUBJECTS];
@@ -182,26 +186,26 @@ compare_command(const struct bench *b, const char *what,
 		side[i] = (struct side){ fds[i], c, answer, b->plan.batch };
 	rc = subjects_measure(s, N_SUBJECTS, b->plan.rounds, err);
 	if (rc == 0)
-		report_command(b, what, s);
+		report_command(b, what, where, s);
 	subjects_free(s, N_SUBJECTS);
 	return rc;
 }
 
 static int
-compare_all(const struct bench *b, const int *fds, struct err *err)
+compare_all(const struct bench *b, const char *where, const int *fds,
+    struct err *err)
 {
 	struct command c;
 	int rc;
 
 	command_get_random(&c, 16);
-	if ((rc = compare_command(b, "GetRandom (16 bytes)", &c, fds,
-	    err)) < 0)
+	if ((rc = compare_command(b, "GetRandom", where, &c, fds, err)) < 0)
 		return rc;
 	command_pcr_read(&c);
-	if ((rc = compare_command(b, "PCR_Read", &c, fds, err)) < 0)
+	if ((rc = compare_command(b, "PCR_Read", where, &c, fds, err)) < 0)
 		return rc;
 	command_pcr_extend(&c);
-	return compare_command(b, "PCR_Extend", &c, fds, err);
+	return compare_command(b, "PCR_Extend", where, &c, fds, err);
 }
 
 /* A TPM in this process's memory, of the same libtpms. */
@@ -220,8 +224,23 @@ start_in_process(struct err *err)
 	return 0;
 }
 
-int
-bench_commands(const struct bench *b, struct err *err)
+/* Children inherit it. */
+static int
+pin(int cpu, struct err *err)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return err_sys(err, errno, "cannot run on processor %d only",
+		    cpu);
+	return 0;
+}
+
+static int
+compare_placed(const struct bench *b, const char *where, int client,
+    int server, struct err *err)
 {
 	struct peer vtpmd = peer_named(b, PEER_VTPMD, "vm0.nvram");
 	struct peer swtpm = peer_named(b, PEER_SWTPM, "swtpm0");
@@ -229,19 +248,41 @@ bench_commands(const struct bench *b, struct err *err)
 	int fds[N_SUBJECTS] = { [IN_PROCESS] = -1 };
 	int rc;
 
-	if ((rc = echo_start(&echo, err)) < 0 ||
-	    (rc = start_in_process(err)) < 0 ||
+	if ((rc = pin(server, err)) < 0 ||
+	    (rc = echo_start(&echo, err)) < 0 ||
 	    (rc = peer_power_on(&vtpmd, err)) < 0 ||
-	    (rc = peer_power_on(&swtpm, err)) < 0)
+	    (rc = peer_power_on(&swtpm, err)) < 0 ||
+	    (rc = pin(client, err)) < 0)
 		goto out;
 	fds[VTPMD] = vtpmd.data;
 	fds[SWTPM] = swtpm.data;
 	fds[ECHO] = echo.fd;
-	rc = compare_all(b, fds, err);
+	rc = compare_all(b, where, fds, err);
 out:
 	peer_stop(&swtpm);
 	peer_stop(&vtpmd);
-	tpm_memory_free();
 	echo_stop(&echo);
+	return rc;
+}
+
+int
+bench_commands(const struct bench *b, struct err *err)
+{
+	int cpus[2], n = 0, rc;
+	cpu_set_t all;
+
+	if (sched_getaffinity(0, sizeof(all), &all) < 0)
+		return err_sys(err, errno, "cannot see the processors");
+	for (int i = 0; i < CPU_SETSIZE && n < 2; i++)
+		if (CPU_ISSET(i, &all))
+			cpus[n++] = i;
+	if ((rc = start_in_process(err)) < 0)
+		goto out;
+	rc = compare_placed(b, "one CPU", cpus[0], cpus[0], err);
+	if (rc == 0 && n > 1)
+		rc = compare_placed(b, "two CPUs", cpus[0], cpus[1], err);
+out:
+	(void)sched_setaffinity(0, sizeof(all), &all);
+	tpm_memory_free();
 	return rc;
 }

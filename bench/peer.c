@@ -152,8 +152,11 @@ int
 peer_start(struct peer *p, struct err *err)
 {
 	char path[PATH], address[2 * PATH], dir[PATH];
+	/* The user is one that every system has in /etc/passwd, as an installed
+	 * vtpmd has its own; looking for one that is not there takes longer. */
 	const char *vtpmd[] = { p->bench->vtpmd, "--nvram", p->name, "--ctrl",
-		address, "--terminate", NULL };
+		address, "--terminate", geteuid() == 0 ? "--user" : NULL,
+		"nobody", NULL };
 	const char *swtpm[] = { "swtpm", "socket", "--tpm2", "--tpmstate", dir,
 		"--ctrl", address, "--terminate", NULL };
 
