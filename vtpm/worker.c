@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/fdio.h"
+#include "nvram-crypt/crypto.h"
 #include "vtpm/tpm.h"
 #include "vtpm/worker-orders.h"
 
@@ -115,12 +117,27 @@ next_data_fd(struct worker *w)
 	return fd;
 }
 
+/*
+ * libtpms takes what the calling thread's default library context is. Here it
+ * gets the one that the monitor made for itself before the fork: its 200 kB of
+ * algorithm tables stay shared pages of the two processes, and are not made
+ * twice. Nothing else of our own cryptography runs in a worker. No generator of
+ * random numbers is in it yet; each process seeds its own.
+ */
+static void
+adopt_crypto(void)
+{
+	if (crypto_context() != NULL)
+		(void)OSSL_LIB_CTX_set0_default(crypto_context());
+}
+
 static void *
 data_thread(void *arg)
 {
 	struct data_side *d = arg;
 	struct worker *w = d->worker;
 
+	adopt_crypto();
 	for (;;) {
 		int fd = next_data_fd(w);
 
@@ -200,6 +217,7 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 	signal(SIGHUP, SIG_IGN);
 	sigaction(WORKER_CANCEL_SIGNAL, &cancel, NULL);
 
+	adopt_crypto();
 	if (worker_setup_tpm(&w) < 0)
 		_exit(1);
 	if (pthread_attr_init(&attr) != 0 ||
@@ -208,6 +226,8 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 		_exit(1);
 	/* The filter is set for all threads at once (SECCOMP_FILTER_FLAG_TSYNC). */
 	confine(arg);
+	/* What building the filter took. */
+	malloc_trim(0);
 	worker_obey(&w);
 	_exit(0);
 }
