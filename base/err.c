@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set		/* what err.h puts round them for the analyzer */
+#undef err_sys
+#undef err_prefix
+#undef err_append
+
 int
 err_set(struct err *err, int code, const char *fmt, ...)
 {

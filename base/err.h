@@ -53,6 +53,15 @@ int err_prefix(struct err *err, const char *fmt, ...)
 int err_append(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__
+/* The analyzer does not see into err.c, and would follow paths on which these
+ * return 0, as if nothing had failed. */
+#define err_set(err, code, ...) ((void)err_set(err, code, __VA_ARGS__), (code))
+#define err_sys(err, ...) ((void)err_sys(err, __VA_ARGS__), ERR_SYSTEM)
+#define err_prefix(err, ...) ((void)err_prefix(err, __VA_ARGS__), ERR_INTERNAL)
+#define err_append(err, ...) ((void)err_append(err, __VA_ARGS__), ERR_INTERNAL)
+#endif
+
 /* A stable one-word name ("auth", "stale", ...) for JSON and logs. */
 const char *err_name(int code);
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,12 @@
 
 #define READY_MS 60000	/* a key may have to be fetched or stretched */
 #define CONNECT_MS 10	/* between two tries to connect */
+#define FOLLOW_MS 1000
 #define CLOSE_MS 10000	/* two round trips and a few writes, generously */
 
-/* The longest name below the directory is "notify". */
-#define DIR_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 8)
+#define SUN_MAX (sizeof(((struct sockaddr_un *)0)->sun_path))
+#define DIR_MAX (SUN_MAX - sizeof("/ctrl"))
+#define NOTIFY_MAX (SUN_MAX + 2)
 
 static long
 now_ms(void)
@@ -74,56 +77,78 @@ directory_make(char dir[PATH_MAX], struct err *err)
 static void
 directory_remove(const char *dir)
 {
-	static const char *const names[] = { "notify", "ctrl" };
 	char path[PATH_MAX + 16];
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		unlink(path);
-	}
+	snprintf(path, sizeof(path), "%s/ctrl", dir);
+	unlink(path);
 	if (rmdir(dir) < 0)
 		fprintf(stderr, "vtpm-qemu: cannot remove %s: %s\n", dir,
 		    strerror(errno));
 }
 
-static struct sockaddr_un
-address(const char *dir, const char *name)
+/*
+ * The socket that vtpmd says READY=1 to. An abstract one of a name that the
+ * kernel picks (unix(7), autobind): by then vtpmd has given up the privileges
+ * that the private directory asks for. name is for NOTIFY_SOCKET.
+ */
+static int
+notify_listen(char name[NOTIFY_MAX], struct err *err)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	socklen_t size = sizeof(sun);
+	int fd, on = 1;
 
-	/* DIR_MAX has left the room. */
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%.*s/%s", (int)DIR_MAX,
-	    dir, name);
-	return sun;
-}
-
-static int
-notify_listen(const char *dir, struct err *err)
-{
-	struct sockaddr_un sun = address(dir, "notify");
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    0);
-
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(err, errno, "cannot make a socket");
-	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
+	    bind(fd, (struct sockaddr *)&sun, sizeof(sun.sun_family)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&sun, &size) < 0) {
 		int error = errno;
 
 		close(fd);
-		return err_sys(err, error, "cannot bind %s", sun.sun_path);
+		return err_sys(err, error, "cannot bind a socket");
 	}
+	snprintf(name, NOTIFY_MAX, "@%.*s",
+	    (int)(size - offsetof(struct sockaddr_un, sun_path) - 1),
+	    sun.sun_path + 1);
 	return fd;
 }
 
-/* Has a datagram with the line READY=1 come (sd_notify(3))? */
-static bool
-notify_ready(int fd)
+/* Who sent it: anybody on the host can send to an abstract socket. */
+static pid_t
+sender(struct msghdr *msg)
 {
-	char text[1024];
-	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
-	char *save = NULL;
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	struct ucred cred;
 
-	if (n <= 0)
+	if (c == NULL || c->cmsg_level != SOL_SOCKET ||
+	    c->cmsg_type != SCM_CREDENTIALS ||
+	    c->cmsg_len != CMSG_LEN(sizeof(cred)))
+		return -1;
+	memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+	return cred.pid;
+}
+
+/* Has a datagram with the line READY=1 come (sd_notify(3)) from vtpmd's
+ * process group, which it leads? */
+static bool
+notify_ready(int fd, const struct child *vtpmd)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	char text[1024], *save = NULL;
+	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) - 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	ssize_t n = recvmsg(fd, &msg, 0);
+	pid_t pid;
+
+	if (n <= 0 || (pid = sender(&msg)) <= 0 ||
+	    getpgid(pid) != vtpmd->pid)
 		return false;
 	text[n] = '\0';
 	for (char *line = strtok_r(text, "\n", &save); line != NULL;
@@ -137,9 +162,12 @@ notify_ready(int fd)
 static int
 ctrl_connect(const char *dir)
 {
-	struct sockaddr_un sun = address(dir, "ctrl");
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	/* DIR_MAX has left the room. */
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%.*s/ctrl",
+	    (int)DIR_MAX, dir);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun,
 	    sizeof(sun)) < 0) {
 		int error = errno;
@@ -203,7 +231,7 @@ wait_ready(struct child *vtpmd, const char *dir, int notify, int signals,
 		what = child_wait_signal(signals, ready ? -1 : notify,
 		    ctrl < 0 ? CONNECT_MS : (int)left, &number, &sent);
 		if (what == 2)
-			ready = notify_ready(notify);
+			ready = notify_ready(notify, vtpmd);
 		if (what == 1)
 			rc = start_signal(vtpmd, number, status, err);
 		if (ctrl < 0)
@@ -294,9 +322,9 @@ int
 emulator_start(struct child *vtpmd, const struct emulator_options *opt,
     int signals, int *status, struct err *err)
 {
-	char dir[PATH_MAX], notify_path[PATH_MAX + 16];
+	char dir[PATH_MAX], notify_name[NOTIFY_MAX];
 	struct argv argv = { 0 };
-	struct child_spec spec = { .name = "vtpmd", .notify = notify_path,
+	struct child_spec spec = { .name = "vtpmd", .notify = notify_name,
 		.own_group = true, .only_fds = true,
 		.keep_fd = opt->passphrase_fd };
 	int notify = -1, ctrl;
@@ -305,14 +333,13 @@ emulator_start(struct child *vtpmd, const struct emulator_options *opt,
 	ctrl = directory_make(dir, err);
 	if (ctrl < 0)
 		return ctrl;
-	snprintf(notify_path, sizeof(notify_path), "%s/notify", dir);
 	command_line(&argv, opt, dir);
 	if (argv.failed) {
 		ctrl = err_set(err, ERR_INTERNAL, "out of memory");
 		goto out;
 	}
 	spec.argv = argv.words;
-	ctrl = notify = notify_listen(dir, err);
+	ctrl = notify = notify_listen(notify_name, err);
 	if (ctrl < 0)
 		goto out;
 	ctrl = child_start(vtpmd, &spec, err);
@@ -336,11 +363,10 @@ emulator_stop(struct child *vtpmd, int signals)
 
 	if (vtpmd->pid == 0)
 		return;
-	if (!wait_end(vtpmd, signals, CLOSE_MS)) {
-		fprintf(stderr, "vtpm-qemu: vtpmd has not ended %d seconds "
-		    "after QEMU; sending it SIGTERM\n", CLOSE_MS / 1000);
+	/* A QEMU that ended before it used the TPM leaves vtpmd waiting for
+	 * another one. On SIGTERM it closes as cleanly as by itself. */
+	if (!wait_end(vtpmd, signals, FOLLOW_MS))
 		insist(vtpmd, signals);
-	}
 	if (child_exit_status(vtpmd) != 0) {
 		child_describe(vtpmd, how, sizeof(how));
 		fprintf(stderr, "vtpm-qemu: vtpmd %s; its log says why\n",

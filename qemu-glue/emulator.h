@@ -34,7 +34,7 @@ int emulator_start(struct child *vtpmd, const struct emulator_options *opt,
 /*
  * After QEMU is gone: vtpmd closes the file and ends by itself, since the
  * connection is closed (--terminate). One that does not gets SIGTERM after
- * some seconds, and SIGKILL after some more.
+ * a second, and SIGKILL after some more.
  */
 void emulator_stop(struct child *vtpmd, int signals);
 

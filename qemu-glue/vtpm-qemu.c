@@ -222,7 +222,7 @@ find_vtpmd(char path[PATH_MAX])
 	if (n > 0) {
 		path[n] = '\0';
 		slash = strrchr(path, '/');
-		strcpy(slash + 1, "vtpmd");
+		memcpy(slash + 1, "vtpmd", sizeof("vtpmd"));
 		if (access(path, X_OK) == 0)
 			return path;
 	}
@@ -230,8 +230,7 @@ find_vtpmd(char path[PATH_MAX])
 }
 
 static int
-build_qemu(struct argv *argv, const struct options *opt, int ctrl,
-    struct err *err)
+build_qemu(struct argv *argv, const struct options *opt, struct err *err)
 {
 	struct vbs_options vbs = { .vars = opt->vars,
 		.firmware_dir = opt->firmware_dir, .user = opt->qemu + 1 };
@@ -244,6 +243,13 @@ build_qemu(struct argv *argv, const struct options *opt, int ctrl,
 		return rc;
 	for (char *const *word = opt->qemu + 1; *word != NULL; word++)
 		argv_add(argv, *word);
+	return 0;
+}
+
+static int
+add_tpm(struct argv *argv, const struct options *opt, int ctrl,
+    struct err *err)
+{
 	argv_add(argv, "-chardev");
 	argv_addf(argv, "socket,id=chrtpm,fd=%d", ctrl);
 	argv_add(argv, "-tpmdev");
@@ -308,13 +314,16 @@ run(struct options *opt, struct err *err)
 	struct child vtpmd = { 0 }, qemu = { 0 };
 	struct argv argv = { 0 };
 	struct child_spec spec = { .name = "QEMU", .keep_fd = -1 };
-	char sibling[PATH_MAX];
+	static char sibling[PATH_MAX];	/* *opt keeps it */
 	int signals, ctrl = -1, status = 0, rc;
 	bool died = false;
 
 	rc = signals = child_signals(err);
 	if (signals < 0)
 		return err_exit_status(rc);
+	rc = build_qemu(&argv, opt, err);
+	if (rc < 0)
+		goto out;
 	if (opt->emulator.program == NULL)
 		opt->emulator.program = find_vtpmd(sibling);
 	rc = ctrl = emulator_start(&vtpmd, &opt->emulator, signals, &status,
@@ -325,7 +334,7 @@ run(struct options *opt, struct err *err)
 		close(opt->emulator.passphrase_fd);
 		opt->emulator.passphrase_fd = -1;
 	}
-	rc = build_qemu(&argv, opt, ctrl, err);
+	rc = add_tpm(&argv, opt, ctrl, err);
 	if (rc < 0)
 		goto out;
 	spec.argv = argv.words;

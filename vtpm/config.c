@@ -17,9 +17,11 @@ struct reading {
 static int
 set_text(char *out, size_t room, const char *value, struct err *err)
 {
-	if (strlen(value) >= room)
+	size_t size = strlen(value) + 1;
+
+	if (size > room)
 		return err_set(err, ERR_USAGE, "the value is too long");
-	strcpy(out, value);
+	memcpy(out, value, size);
 	return 0;
 }
 

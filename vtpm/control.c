@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <libtpms/tpm_error.h>
@@ -494,8 +495,12 @@ control_client_gone(struct monitor *m, struct client *c)
 {
 	if (!c->gave_data_fd)
 		return;
-	if (m->data_fd >= 0)
+	/* QEMU has one of each: without control there is no machine behind the
+	 * data connection either. The worker sees it end. */
+	if (m->data_fd >= 0) {
+		shutdown(m->data_fd, SHUT_RDWR);
 		close(m->data_fd);
+	}
 	m->data_fd = -1;
 	if (m->terminate) {
 		log_info("ending: the hypervisor's connection has ended");

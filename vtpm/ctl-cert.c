@@ -81,14 +81,15 @@ static void
 print_list(const json_t *list)
 {
 	const json_t *certs = json_object_get(list, "certificates"), *c;
-	size_t i;
 
-	json_array_foreach(certs, i, c)
+	for (size_t i = 0; i < json_array_size(certs); i++) {
+		c = json_array_get(certs, i);
 		printf("%s  %-8s  %s, %lld bytes%s%s\n",
 		    ctl_text(c, "nv_index"), ctl_text(c, "certificate"),
 		    ctl_text(c, "format"), (long long)ctl_number(c, "size"),
 		    ctl_text(c, "issuer")[0] != '\0' ? ", issuer " : "",
 		    ctl_text(c, "issuer"));
+	}
 }
 
 static int
@@ -183,29 +184,34 @@ choose(const struct certs *certs, uint32_t index)
 
 /* Only where it is this host's CA that issued it: a VM may have moved. */
 static int
-write_chain(const struct ctl *ctl, const struct tpm_cert *c, struct err *err)
+open_chain(const struct ctl *ctl, const struct tpm_cert *c,
+    struct ek_ca **ca, struct err *err)
 {
 	struct native_config native = config_native(&ctl->config);
 	const unsigned char *p = c->cert.der;
-	struct ek_ca *ca = NULL;
 	X509 *x = NULL;
 	int rc;
 
-	if ((rc = ek_ca_open(&ca, &native, false, err)) < 0)
+	if ((rc = ek_ca_open(ca, &native, false, err)) < 0)
 		return rc;
 	if (!c->attribute && ((x = d2i_X509(NULL, &p,
 		(long)c->cert.size)) == NULL ||
 	    X509_NAME_cmp(X509_get_issuer_name(x),
-		X509_get_subject_name(ek_ca_issuing(ca))) != 0))
+		X509_get_subject_name(ek_ca_issuing(*ca))) != 0))
 		rc = err_set(err, ERR_NOTFOUND, "this certificate is not of "
 		    "this host's CA: take the chain from the host that made "
 		    "the TPM");
-	else if (PEM_write_X509(stdout, ek_ca_issuing(ca)) != 1 ||
-	    PEM_write_X509(stdout, ek_ca_root(ca)) != 1)
-		rc = crypto_error(err, "cannot write the certificates");
 	X509_free(x);
-	ek_ca_free(ca);
 	return rc;
+}
+
+static int
+write_chain(const struct ek_ca *ca, struct err *err)
+{
+	if (PEM_write_X509(stdout, ek_ca_issuing(ca)) != 1 ||
+	    PEM_write_X509(stdout, ek_ca_root(ca)) != 1)
+		return crypto_error(err, "cannot write the CA certificates");
+	return 0;
 }
 
 /* PEM labels by RFC 7468. */
@@ -230,6 +236,7 @@ run_export(struct ctl *ctl, struct err *err)
 {
 	const struct tpm_cert *c;
 	struct certs *certs = NULL;
+	struct ek_ca *ca = NULL;
 	uint32_t index;
 	int rc;
 
@@ -245,11 +252,14 @@ run_export(struct ctl *ctl, struct err *err)
 		    ctl->operands[0]);
 		goto out;
 	}
+	if (chain && (rc = open_chain(ctl, c, &ca, err)) < 0)
+		goto out;
 	if ((rc = write_cert(c, err)) == 0 && chain)
-		rc = write_chain(ctl, c, err);
+		rc = write_chain(ca, err);
 	if (fflush(stdout) != 0 && rc == 0)
 		rc = err_set(err, ERR_SYSTEM, "cannot write the certificate");
 out:
+	ek_ca_free(ca);
 	free(certs);
 	return rc;
 }

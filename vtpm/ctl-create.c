@@ -101,11 +101,12 @@ static void
 print_names(const json_t *list, const char *key)
 {
 	const json_t *item;
-	size_t i;
 
-	json_array_foreach(list, i, item)
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		item = json_array_get(list, i);
 		printf("%s%s", i > 0 ? ", " : "", key != NULL ?
 		    ctl_text(item, key) : json_string_value(item));
+	}
 	printf("\n");
 }
 

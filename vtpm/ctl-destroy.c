@@ -83,7 +83,7 @@ run(struct ctl *ctl, struct err *err)
 	nvram_close(nv);
 	if (rc < 0 || (rc = nvram_destroy(path, err)) < 0)
 		return rc;
-	if (forget && (rc = freshness_forget(ctl->freshness, uuid, err)) < 0)
+	if (forget && freshness_forget(ctl->freshness, uuid, err) < 0)
 		return err_prefix(err, "%s is destroyed, but", path);
 	return ctl_print(ctl, json_pack("{s:o, s:b}", "file",
 	    ctl_json_text(path), "record_removed", forget), print, err);

@@ -133,10 +133,11 @@ void
 ctl_print_protectors(const json_t *protectors)
 {
 	const json_t *p;
-	size_t i;
 
-	json_array_foreach(protectors, i, p)
+	for (size_t i = 0; i < json_array_size(protectors); i++) {
+		p = json_array_get(protectors, i);
 		printf("  %s  %-10s  %s  %s\n", ctl_text(p, "id"),
 		    ctl_text(p, "kind"), ctl_text(p, "created"),
 		    ctl_text(p, "label"));
+	}
 }

@@ -25,13 +25,14 @@ static void
 print_areas(const json_t *areas, const char *what, const char *sequence)
 {
 	const json_t *a;
-	size_t i;
 
-	json_array_foreach(areas, i, a)
+	for (size_t i = 0; i < json_array_size(areas); i++) {
+		a = json_array_get(areas, i);
 		printf("  %s %zu  %-8s  %s %lld, epoch %lld\n", what, i,
 		    ctl_text(a, "state"), sequence,
 		    (long long)ctl_number(a, "sequence"),
 		    (long long)ctl_number(a, "epoch"));
+	}
 }
 
 static void

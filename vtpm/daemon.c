@@ -62,15 +62,16 @@ pid_file_write(struct pid_file *p, const char *path, struct err *err)
 {
 	char copy[PATH_MAX], temporary[sizeof(p->name) + 16], text[32];
 	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+	size_t path_size = strlen(path) + 1, name_size = strlen(name) + 1;
 	int fd = -1, n, rc = 0;
 
 	p->dir = -1;
-	if (strlen(path) >= sizeof(copy) ||
-	    strlen(slash != NULL ? slash + 1 : path) >= sizeof(p->name))
+	if (path_size > sizeof(copy) || name_size > sizeof(p->name))
 		return err_set(err, ERR_USAGE, "the pid file's name is too "
 		    "long");
-	strcpy(p->name, slash != NULL ? slash + 1 : path);
-	strcpy(copy, path);
+	memcpy(p->name, name, name_size);
+	memcpy(copy, path, path_size);
 	snprintf(temporary, sizeof(temporary), "%s.%d", p->name,
 	    (int)getpid());
 	p->dir = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);

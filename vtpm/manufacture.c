@@ -22,7 +22,7 @@ struct maker {
 	struct ek_ca *ca;
 	struct ek_cert_tpm tpm;
 	uint32_t nv_chunk, nv_max;
-	struct ek_cert first_ek;
+	struct ek_cert certs[MANUFACTURE_EKS_MAX];	/* of plan->eks */
 };
 
 static int
@@ -94,14 +94,13 @@ static int
 make_ek(struct maker *m, size_t i, struct err *err)
 {
 	const struct tpm_template *t = m->plan->eks[i];
+	struct ek_cert *cert = &m->certs[i];
 	struct tpm_primary primary;
-	struct ek_cert other, *cert = i == 0 ? &m->first_ek : &other;
 	struct tpm_public key;
-	int rc;
 
-	if ((rc = make_key(TPM_RH_ENDORSEMENT, t, &primary, &key, err)) < 0 ||
-	    (rc = ek_cert_make(m->ca, &m->tpm, &key, cert, err)) < 0 ||
-	    (rc = store_cert(m, t->cert_index, cert, err)) < 0)
+	if (make_key(TPM_RH_ENDORSEMENT, t, &primary, &key, err) < 0 ||
+	    ek_cert_make(m->ca, &m->tpm, &key, cert, err) < 0 ||
+	    store_cert(m, t->cert_index, cert, err) < 0)
 		return err_prefix(err, "making the EK %s", t->name);
 	return 0;
 }
@@ -112,7 +111,7 @@ make_platform_cert(struct maker *m, struct err *err)
 	struct ek_cert cert;
 	int rc;
 
-	rc = platform_cert_make(m->ca, &m->first_ek, m->plan->uuid, &cert,
+	rc = platform_cert_make(m->ca, &m->certs[0], m->plan->uuid, &cert,
 	    err);
 	if (rc < 0)
 		return rc;

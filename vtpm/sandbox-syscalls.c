@@ -20,6 +20,7 @@ static const int common[] = {
 	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),	/* channel, descriptors */
 	SCMP_SYS(poll), SCMP_SYS(ppoll),
 	SCMP_SYS(close),
+	SCMP_SYS(shutdown),			/* the data connection */
 	SCMP_SYS(futex),			/* mutexes of glibc */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(getrandom),			/* OpenSSL */
@@ -28,10 +29,6 @@ static const int common[] = {
 	SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(exit), SCMP_SYS(exit_group),
-};
-
-static const int worker_only[] = {
-	SCMP_SYS(shutdown),	/* takes the data thread out of a read */
 };
 
 /* What stdio asks of a descriptor before libtpms's complaints, which the worker
@@ -81,8 +78,7 @@ allow_memory(scmp_filter_ctx ctx)
 
 /* A filter with what both processes need; finish_filter loads it. */
 static int
-start_filter(scmp_filter_ctx *ctx, uint32_t otherwise, const int *more,
-    size_t n)
+start_filter(scmp_filter_ctx *ctx, uint32_t otherwise)
 {
 	int rc;
 
@@ -90,8 +86,7 @@ start_filter(scmp_filter_ctx *ctx, uint32_t otherwise, const int *more,
 		return -ENOMEM;
 	/* All threads, or the data thread would stay outside. */
 	if ((rc = seccomp_attr_set(*ctx, SCMP_FLTATR_CTL_TSYNC, 1)) < 0 ||
-	    (rc = add(*ctx, SCMP_ACT_ALLOW, common, COUNT(common))) < 0 ||
-	    (rc = add(*ctx, SCMP_ACT_ALLOW, more, n)) < 0)
+	    (rc = add(*ctx, SCMP_ACT_ALLOW, common, COUNT(common))) < 0)
 		return rc;
 	return allow_memory(*ctx);
 }
@@ -113,8 +108,7 @@ sandbox_syscalls_worker(struct err *err)
 	scmp_filter_ctx ctx;
 	int rc;
 
-	rc = start_filter(&ctx, SCMP_ACT_KILL_PROCESS, worker_only,
-	    COUNT(worker_only));
+	rc = start_filter(&ctx, SCMP_ACT_KILL_PROCESS);
 	if (rc == 0)
 		rc = add(ctx, SCMP_ACT_ERRNO(EBADF), worker_refused,
 		    COUNT(worker_refused));
@@ -127,8 +121,10 @@ sandbox_syscalls_monitor(struct err *err)
 	scmp_filter_ctx ctx;
 	int rc;
 
-	rc = start_filter(&ctx, SCMP_ACT_ERRNO(EPERM), monitor_only,
-	    COUNT(monitor_only));
+	rc = start_filter(&ctx, SCMP_ACT_ERRNO(EPERM));
+	if (rc == 0)
+		rc = add(ctx, SCMP_ACT_ALLOW, monitor_only,
+		    COUNT(monitor_only));
 	if (rc == 0)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
 		    SCMP_A1(SCMP_CMP_EQ, WORKER_CANCEL_SIGNAL));

@@ -34,9 +34,13 @@ int
 sandbox_drop_user(const char *user, struct err *err)
 {
 	const struct passwd *pw;
+	int death_signal = 0;
 
 	if ((pw = getpwnam(user)) == NULL)
 		return err_set(err, ERR_USAGE, "there is no user %s", user);
+	/* What the starter set (PR_SET_PDEATHSIG) does not survive the change
+	 * by itself, prctl(2). */
+	prctl(PR_GET_PDEATHSIG, &death_signal);
 	if (setgroups(0, NULL) < 0 ||
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
@@ -45,7 +49,8 @@ sandbox_drop_user(const char *user, struct err *err)
 		return err_set(err, ERR_INTERNAL,
 		    "user %s can become root again", user);
 	/* Changing the user made the process dumpable by fs.suid_dumpable. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, death_signal) < 0)
 		return err_sys(err, errno, "cannot give up being dumpable");
 	return 0;
 }

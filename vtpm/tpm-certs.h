@@ -17,7 +17,7 @@
 
 struct tpm_cert {
 	uint32_t index;
-	const char *kind;	/* "rsa2048", "p384", ...; "platform"; "other" */
+	const char *kind;	/* "rsa2048", ..., "platform", "other" */
 	bool attribute;		/* an attribute certificate, not X.509 */
 	struct ek_cert cert;
 };

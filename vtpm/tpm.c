@@ -305,6 +305,10 @@ tpm_state_set(enum tpm_state which, const uint8_t *data, size_t size)
 		return TPM_BAD_PARAMETER;
 	if (which == TPM_STATE_SAVESTATE)
 		return size == 0 ? TPM_SUCCESS : TPM_BAD_PARAMETER;
+	/* To libtpms an empty permanent state is one that is known not to be
+	 * there: it would manufacture a fresh TPM and store it over ours. */
+	if (which == TPM_STATE_PERMANENT && size == 0)
+		return TPM_BAD_PARAMETER;
 	rc = TPMLIB_SetState(state_type(which), size == 0 ? NULL : data,
 	    (uint32_t)size);
 	return rc;

@@ -22,5 +22,78 @@ scenario_script() {
 }
 
 # Each uses the TPM in the first boot and shows in later ones what was kept.
+use="if kept; then recall; else keep '$SECRET' '$DATA'; fi"
 scenario_script once <<EOF
-if kept; then recall; else keep "$SECRET" "$DATA"; fi && report_measurements
+$use && report_measurements
+EOF
+scenario_script linger <<EOF
+$use && echo ready
+sleep 1000
+EOF
+# The counter is 1 in the first boot; three more boots make it 4.
+scenario_script reboot <<EOF
+$use || exit
+[ "\$(nv_counter)" -ge 4 ] || { exec 3>&- >&-; reboot -f; sleep 100; }
+report_measurements
+EOF
+scenario_script reset <<EOF
+$use || exit
+[ "\$(nv_counter)" -ge 4 ] || { echo "ready \$(nv_counter)"; sleep 1000; }
+report_measurements
+EOF
+
+# measured BANK: every PCR is what the event log says.
+measured() {
+	is "$MODEL $banks: PCR replay equals tpm2_eventlog's, $1" \
+	    "$(guest_pcrs_explain "$1")" "" || guest_explain
+}
+
+# recalled COUNT: the last boot showed what was kept.
+recalled() {
+	is "$MODEL $banks: the secret sealed to PCR 7 opens" \
+	    "$(guest_value secret)" "$SECRET" || guest_explain
+	is "$MODEL $banks: the NV index is there" "$(guest_value data)" "$DATA"
+	is "$MODEL $banks: the counter has counted" "$(guest_value counter)" \
+	    "$1"
+}
+
+boots() {
+	local what=$1
+
+	shift
+	if guest_run "$nvram" "$tap_dir/$1.sh" --tpm-model "$MODEL"; then
+		pass "$MODEL $banks: $what"
+	else
+		fail "$MODEL $banks: $what"
+		guest_explain
+	fi
+}
+
+tpm() {
+	banks=$1
+	nvram=$tap_dir/${1//,/-}.tpm
+	ok "$MODEL $banks: make a vTPM" guest_tpm_create "$nvram" "$banks"
+}
+
+power_cut() {
+	guest_start "$nvram" "$tap_dir/linger.sh" --tpm-model "$MODEL"
+	ok "$MODEL $banks: the guest uses its TPM" \
+	    guest_wait_line '^ready' 90 || guest_explain
+	guest_power_cut
+	guest_wait 30
+	is "$MODEL $banks: QEMU is killed" $? 137
+}
+
+# Three resets from outside, each as soon as the guest is ready for it.
+three_resets() {
+	local n
+
+	guest_start "$nvram" "$tap_dir/reset.sh" --tpm-model "$MODEL"
+	for n in 1 2 3; do
+		ok "$MODEL $banks: boot $n" guest_wait_line "^ready $n" 90 ||
+		    guest_explain
+		guest_qmp system_reset >/dev/null
+	done
+	guest_wait 90
+	is "$MODEL $banks: after the third it powers off" $? 0 || guest_explain
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A storage for tests of the sandbox: stands in for vtpm/storage.c at link
+ * time and runs the probe that is "stored" inside the confined monitor. */
+#include <stdlib.h>
+
+#include "tests/probe/probe.h"
+#include "vtpm/storage.h"
+
+struct storage {
+	struct nvram_header header;
+};
+
+int
+storage_open(struct storage **out, const char *path,
+    const struct config *config, const struct secret *passphrase,
+    struct err *err)
+{
+	(void)path;
+	(void)config;
+	(void)passphrase;
+	(void)err;
+	*out = calloc(1, sizeof(**out));
+	return *out == NULL ? ERR_INTERNAL : 0;
+}
+
+int
+storage_close(struct storage *s, struct err *err)
+{
+	(void)err;
+	free(s);
+	return 0;
+}
+
+const struct nvram_header *
+storage_header(const struct storage *s)
+{
+	return &s->header;
+}
+
+int
+storage_load(struct storage *s, enum tpm_state which, const uint8_t **data,
+    size_t *size, struct err *err)
+{
+	(void)s;
+	(void)which;
+	(void)data;
+	(void)size;
+	(void)err;
+	return ERR_NOTFOUND;
+}
+
+int
+storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
+    size_t size, struct err *err)
+{
+	(void)s;
+	(void)which;
+	(void)size;
+	(void)err;
+	return probe(data[0]);
+}
+
+int
+storage_drop_volatile(struct storage *s, struct err *err)
+{
+	(void)s;
+	(void)err;
+	return 0;
+}
+
+int
+storage_note_version(struct storage *s, uint32_t version, struct err *err)
+{
+	(void)s;
+	(void)version;
+	(void)err;
+	return 0;
+}

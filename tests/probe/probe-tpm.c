@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A TPM for tests of the sandbox: stands in for vtpm/tpm.c at link time, in a
+ * worker that is otherwise vtpmd's. Command code 0x2000PPPP runs probe PPPP in
+ * the worker, 0x2001PPPP has the monitor's storage run it there; the answer's
+ * response code is 0 if it could, else errno.
+ */
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "tests/probe/probe.h"
+#include "vtpm/tpm.h"
+
+static const struct tpm_storage *storage;
+static uint8_t answer[TPM_HEADER_SIZE];
+
+uint32_t
+tpm_setup(const struct tpm_storage *s)
+{
+	storage = s;
+	return 0;
+}
+
+uint32_t
+tpm_power_on(void)
+{
+	return 0;
+}
+
+void
+tpm_power_off(void)
+{
+}
+
+bool
+tpm_powered(void)
+{
+	return true;
+}
+
+void
+tpm_process(const uint8_t *command, size_t size, const uint8_t **response,
+    size_t *response_size)
+{
+	struct buf b = buf_reader(command, size);
+	uint16_t place = 0, what = 0;
+	uint8_t one;
+	int result;
+
+	buf_get_bytes(&b, NULL, 6);
+	buf_get_u16be(&b, &place);
+	buf_get_u16be(&b, &what);
+	one = (uint8_t)what;
+	if (place == 0x2001)
+		result = storage->store(storage->ctx, TPM_STATE_PERMANENT,
+		    &one, 1);
+	else
+		result = probe(what);
+	tpm_error_response(answer, (uint32_t)result);
+	*response = answer;
+	*response_size = sizeof(answer);
+}
+
+void
+tpm_cancel(void)
+{
+}
+
+void
+tpm_error_response(uint8_t out[TPM_HEADER_SIZE], uint32_t rc)
+{
+	struct buf b = buf_writer(out, TPM_HEADER_SIZE);
+
+	buf_put_u16be(&b, TPM_ST_NO_SESSIONS);
+	buf_put_u32be(&b, TPM_HEADER_SIZE);
+	buf_put_u32be(&b, rc);
+}
+
+bool
+tpm_orderly(void)
+{
+	return true;
+}
+
+void
+tpm_make_orderly(void)
+{
+}
+
+uint32_t
+tpm_state_get(enum tpm_state which, uint8_t **data, size_t *size)
+{
+	(void)which;
+	*data = NULL;
+	*size = 0;
+	return 1;
+}
+
+uint32_t
+tpm_state_set(enum tpm_state which, const uint8_t *data, size_t size)
+{
+	(void)which;
+	(void)data;
+	(void)size;
+	return 1;
+}
+
+uint32_t
+tpm_set_locality(uint8_t locality)
+{
+	(void)locality;
+	return 0;
+}
+
+uint32_t
+tpm_established_get(bool *established)
+{
+	*established = false;
+	return 0;
+}
+
+uint32_t
+tpm_established_reset(uint8_t locality)
+{
+	(void)locality;
+	return 0;
+}
+
+uint32_t
+tpm_hash_start(void)
+{
+	return 1;
+}
+
+uint32_t
+tpm_hash_data(const uint8_t *data, size_t size)
+{
+	(void)data;
+	(void)size;
+	return 1;
+}
+
+uint32_t
+tpm_hash_end(void)
+{
+	return 1;
+}
+
+uint32_t
+tpm_buffer_size(uint32_t wanted, uint32_t *min, uint32_t *max)
+{
+	(void)wanted;
+	return *min = *max = TPM_BUFFER_DEFAULT;
+}
+
+char *
+tpm_info(uint64_t flags)
+{
+	(void)flags;
+	return NULL;
+}
+
+uint32_t
+tpm_library_version(void)
+{
+	return 0;
+}
