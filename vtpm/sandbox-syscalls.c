@@ -47,7 +47,7 @@ static const int monitor_only[] = {
 	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fdatasync),
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 	SCMP_SYS(fcntl),	/* OFD locks, flags */
-	SCMP_SYS(mlock), SCMP_SYS(munlock),
+	SCMP_SYS(mlock2), SCMP_SYS(munlock),
 	SCMP_SYS(sendto),	/* syslog, sd_notify */
 	SCMP_SYS(wait4),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),

@@ -27,6 +27,7 @@ static struct {
 	bool powered;
 	bool started;		/* TPM2_Startup succeeded since _TPM_Init */
 	bool shut_down;		/* TPM2_Shutdown was the last command since */
+	bool refused;		/* libtpms did not take a permanent state */
 	TPM_MODIFIER_INDICATOR locality;
 	unsigned char *response;
 	uint32_t response_room;
@@ -165,6 +166,7 @@ tpm_power_on(void)
 		TPMLIB_Terminate();
 	the.started = false;
 	the.shut_down = false;
+	the.refused = false;
 	the.locality = 0;
 	return rc;
 }
@@ -352,8 +354,14 @@ tpm_state_set(enum tpm_state which, const uint8_t *data, size_t size)
 	 * there: it would manufacture a fresh TPM and store it over ours. */
 	if (which == TPM_STATE_PERMANENT && size == 0)
 		return TPM_BAD_PARAMETER;
+	/* What libtpms has read of a permanent state before refusing it stays
+	 * in its globals, and a volatile state would be built on that. */
+	if (which == TPM_STATE_VOLATILE && the.refused)
+		return TPM_BAD_PARAMETER;
 	rc = TPMLIB_SetState(state_type(which), size == 0 ? NULL : data,
 	    (uint32_t)size);
+	if (which == TPM_STATE_PERMANENT)
+		the.refused = rc != TPM_SUCCESS;
 	return rc;
 }
 

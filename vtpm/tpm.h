@@ -93,7 +93,8 @@ uint32_t tpm_progress_set(const struct tpm_progress *p);
 uint32_t tpm_state_get(enum tpm_state which, uint8_t **data, size_t *size);
 /* Hands over state that the next tpm_power_on takes; only while off. The bytes
  * are checked by libtpms first. Empty volatile state means that there is none,
- * whatever is stored; an empty permanent one is refused. */
+ * whatever is stored; an empty permanent one is refused, and so is volatile
+ * state after a permanent one that libtpms did not take. */
 uint32_t tpm_state_set(enum tpm_state which, const uint8_t *data, size_t size);
 
 uint32_t tpm_set_locality(uint8_t locality);

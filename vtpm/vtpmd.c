@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 
 #include "base/log.h"
 #include "base/uuid.h"
+#include "nvram-crypt/crypto.h"
 #include "vtpm/config.h"
 #include "vtpm/daemon.h"
 #include "vtpm/listen.h"
@@ -258,7 +261,14 @@ make_worker(struct vtpmd *d, struct err *err)
 {
 	int rc;
 
-	if ((rc = channel_memory_make(&d->memory, err)) < 0 ||
+	/* Before the fork, so that its tables are shared; see worker.c. Without
+	 * the texts of OpenSSL's errors: 60 kB in each process, for what never
+	 * happens and is told by number then. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return crypto_error(err, "starting");
+	if ((rc = crypto_prepare_fork(err)) < 0 ||
+	    (rc = channel_memory_make(&d->memory, err)) < 0 ||
 	    (rc = nursery_start(&d->memory, confine_nursery, confine_worker,
 	    d->user, &d->monitor.nursery, err)) < 0)
 		return rc;
@@ -276,9 +286,12 @@ confine_monitor(struct vtpmd *d, struct err *err)
 
 	if (chdir("/") < 0)
 		return err_sys(err, errno, "cannot go to /");
-	if ((rc = sandbox_paths(dirs, 2, err)) < 0)
+	if ((rc = sandbox_paths(dirs, 2, err)) < 0 ||
+	    (rc = sandbox_syscalls_monitor(err)) < 0)
 		return rc;
-	return sandbox_syscalls_monitor(err);
+	/* What opening the file and building the filter took. */
+	malloc_trim(0);
+	return 0;
 }
 
 static int

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "nvram-crypt/crypto.h"
 #include "vtpm/tpm.h"
 #include "vtpm/worker-orders.h"
 
@@ -196,12 +198,27 @@ next_data_fd(struct worker *w)
 	return fd;
 }
 
+/*
+ * libtpms takes what the calling thread's default library context is. Here it
+ * gets the one that the monitor made for itself before the fork: its 200 kB of
+ * algorithm tables stay shared pages of the two processes, and are not made
+ * twice. Nothing else of our own cryptography runs in a worker. No generator of
+ * random numbers is in it yet; each process seeds its own.
+ */
+static void
+adopt_crypto(void)
+{
+	if (crypto_context() != NULL)
+		(void)OSSL_LIB_CTX_set0_default(crypto_context());
+}
+
 static void *
 data_thread(void *arg)
 {
 	struct worker *w = arg;
 	struct journal *j = &w->channel.memory.shared->journal;
 
+	adopt_crypto();
 	pthread_mutex_lock(&w->lock);
 	w->data_thread_up = true;
 	pthread_cond_signal(&w->data_thread_came);
@@ -253,6 +270,7 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 	/* One heap for both threads: they never allocate at once. */
 	mallopt(M_ARENA_MAX, 1);
 	sigaction(WORKER_CANCEL_SIGNAL, &cancel, NULL);
+	adopt_crypto();
 	if (worker_setup_tpm(&w) < 0)
 		_exit(1);
 	if (pthread_attr_init(&attr) != 0 ||
@@ -266,6 +284,8 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 		pthread_cond_wait(&w.data_thread_came, &w.lock);
 	pthread_mutex_unlock(&w.lock);
 	confine(arg);
+	/* What building the filter took. */
+	malloc_trim(0);
 	worker_obey(&w);
 	_exit(0);
 }
