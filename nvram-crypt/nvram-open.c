@@ -55,6 +55,7 @@ read_candidates(struct nvram *nv, struct err *err)
 		return err_sys(err, ENOMEM, "cannot open %s", nv->name);
 	for (size_t i = 0; i < 2; i++) {
 		struct nvram_candidate *c = &nv->candidates[i];
+		struct err why = { 0 };
 		int rc = nv->store->ops->read(nv->store, c->bytes,
 		    SUPERBLOCK_SIZE, i * SUPERBLOCK_SIZE);
 
@@ -63,7 +64,12 @@ read_candidates(struct nvram *nv, struct err *err)
 			    "an nvram file", nv->name);
 		if (rc < 0)
 			return err_sys(err, -rc, "cannot read %s", nv->name);
-		c->rc = superblock_decode(c->bytes, &c->sb, NULL);
+		/* That it could not be checked does not make it damaged. */
+		c->rc = superblock_decode(c->bytes, &c->sb, &why);
+		if (c->rc != 0 && c->rc != ERR_AUTH && c->rc != ERR_FORMAT &&
+		    c->rc != ERR_UNSUPPORTED)
+			return err_set(err, c->rc, "%s: %s", nv->name,
+			    why.text);
 	}
 	return 0;
 }

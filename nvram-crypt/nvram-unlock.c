@@ -124,30 +124,40 @@ unlock_superblock(struct nvram *nv, const struct protector_creds *creds,
 	    nv->name);
 }
 
-static void
-judge_superblocks(struct nvram *nv)
+static int
+judge_superblocks(struct nvram *nv, struct err *err)
 {
 	for (unsigned int i = 0; i < 2; i++) {
 		struct nvram_candidate *c = &nv->candidates[i];
 		struct nvram_area *area = &nv->report.superblock[i];
+		int rc = c->rc;
 
 		area->sequence = c->sb.header.generation;
 		area->epoch = c->sb.header.epoch;
-		if (i == nv->sb_active)
+		if (i == nv->sb_active) {
 			area->state = NVRAM_AREA_CURRENT;
-		else if (c->rc == 0 && memcmp(c->sb.header.dek_id,
-		    nv->sb.header.dek_id, DEK_ID_SIZE) != 0)
+			continue;
+		}
+		if (rc == 0 && memcmp(c->sb.header.dek_id,
+		    nv->sb.header.dek_id, DEK_ID_SIZE) != 0) {
 			*area = (struct nvram_area){
 			    .state = NVRAM_AREA_LEFTOVER };
-		else if (c->rc == 0 && superblock_authenticate(c->bytes,
-		    nv->keys.superblock, NULL) == 0)
+			continue;
+		}
+		if (rc == 0)
+			rc = superblock_authenticate(c->bytes,
+			    nv->keys.superblock, err);
+		if (rc == 0) {
 			area->state = NVRAM_AREA_OLDER;
-		else {
+		} else if (rc == ERR_CRYPTO) {
+			return rc;
+		} else {
 			*area = (struct nvram_area){
 			    .state = NVRAM_AREA_TORN };
 			report_torn(nv, "superblock", i);
 		}
 	}
+	return 0;
 }
 
 /* Header into nv->io and *s, payload behind it. The length is believed only
@@ -278,8 +288,8 @@ nvram_unlock(struct nvram *nv, const struct protector_creds *creds,
 		return 0;
 	if ((rc = unlock_superblock(nv, creds, err)) < 0)
 		return rc;
-	judge_superblocks(nv);
-	if ((rc = nvram_buffers_make(nv, err)) < 0 ||
+	if ((rc = judge_superblocks(nv, err)) < 0 ||
+	    (rc = nvram_buffers_make(nv, err)) < 0 ||
 	    (rc = load_slots(nv, err)) < 0) {
 		nvram_keys_free(&nv->keys);
 		free(nv->io);

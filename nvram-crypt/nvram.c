@@ -93,6 +93,18 @@ nvram_set_floor(struct superblock *sb, const struct slot *slot)
 	memcpy(sb->floor_tag, slot->tag, sizeof(sb->floor_tag));
 }
 
+/* Numbers that only grow, and say which of two is the newer. No file comes to
+ * the end of 64 bits, but one can be made that is there. */
+static int
+check_number(const struct nvram *nv, const char *what, uint64_t n,
+    struct err *err)
+{
+	if (n < UINT64_MAX)
+		return 0;
+	return err_set(err, ERR_REFUSED, "%s: its %s is at the end of its "
+	    "range: the file was not made by a vtpmd", nv->name, what);
+}
+
 /* nv->io holds the superblock that has just become the current one. */
 static int
 mirror(struct nvram *nv, bool erase, struct err *err)
@@ -124,7 +136,8 @@ nvram_superblock_put(struct nvram *nv, struct superblock *next,
 	unsigned int target = nv->sb_active ^ 1u;
 	int rc;
 
-	if ((rc = harden(nv, err)) < 0)
+	if ((rc = check_number(nv, "generation", nv->sb.header.generation,
+	    err)) < 0 || (rc = harden(nv, err)) < 0)
 		return rc;
 	next->header.generation = nv->sb.header.generation + 1;
 	if ((rc = superblock_seal(next, key, nv->io, err)) < 0)
@@ -154,7 +167,8 @@ nvram_slot_put(struct nvram *nv, struct xaes *key,
 	size_t size;
 	int rc;
 
-	if ((rc = harden(nv, err)) < 0)
+	if ((rc = check_number(nv, "sequence number", nv->slot.sequence,
+	    err)) < 0 || (rc = harden(nv, err)) < 0)
 		return rc;
 	memcpy(next.dek_id, dek_id, DEK_ID_SIZE);
 	if ((rc = slot_seal(&next, nv->sb.header.uuid, key,
@@ -325,6 +339,8 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 		return rc;
 	if (nv->fallback && !accept_restore)
 		return refuse_fallback(nv, err);
+	if ((rc = check_number(nv, "epoch", nv->sb.header.epoch, err)) < 0)
+		return rc;
 	/* Now, so that a commit finds its memory while the state stays small:
 	 * it may run where mapping more is forbidden. */
 	if ((rc = nvram_state_reserve(nv, nv->slot.index ^ 1u, 0, err)) < 0)

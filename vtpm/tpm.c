@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_library.h>
@@ -16,6 +17,7 @@
 
 #define TPM_CC_STARTUP 0x144
 #define TPM_CC_SHUTDOWN 0x145
+#define TPM_CC_STIR_RANDOM 0x146
 #define TPM_SU_CLEAR 0x0000
 
 /* libtpms keeps one TPM in globals of its own; this is the little that has to
@@ -25,6 +27,7 @@ static struct {
 	bool powered;
 	bool started;		/* TPM2_Startup succeeded since _TPM_Init */
 	bool shut_down;		/* TPM2_Shutdown was the last command since */
+	bool refused;		/* libtpms did not take a permanent state */
 	TPM_MODIFIER_INDICATOR locality;
 	unsigned char *response;
 	uint32_t response_room;
@@ -163,6 +166,7 @@ tpm_power_on(void)
 		TPMLIB_Terminate();
 	the.started = false;
 	the.shut_down = false;
+	the.refused = false;
 	the.locality = 0;
 	return rc;
 }
@@ -267,6 +271,47 @@ tpm_make_orderly(void)
 	tpm_process(command, sizeof(command), &response, &size);
 }
 
+void
+tpm_progress_get(struct tpm_progress *p)
+{
+	uint32_t min, max;
+
+	*p = (struct tpm_progress){ the.powered, the.started, the.shut_down,
+		(uint8_t)the.locality,
+		TPMLIB_SetBufferSize(0, &min, &max) };
+}
+
+uint32_t
+tpm_progress_set(const struct tpm_progress *p)
+{
+	uint8_t command[TPM_HEADER_SIZE + 2 + 32], fresh[32];
+	struct buf b = buf_writer(command, sizeof(command));
+	const uint8_t *response;
+	size_t size;
+	struct buf r;
+	uint32_t rc = TPM_RC_FAILURE;
+
+	if (getrandom(fresh, sizeof(fresh), 0) != sizeof(fresh))
+		return TPM_FAIL;
+	buf_put_u16be(&b, TPM_ST_NO_SESSIONS);
+	buf_put_u32be(&b, sizeof(command));
+	buf_put_u32be(&b, TPM_CC_STIR_RANDOM);
+	buf_put_tpm2b(&b, fresh, sizeof(fresh));
+	if (p->started) {
+		tpm_process(command, sizeof(command), &response, &size);
+		r = buf_reader(response, size);
+		buf_get_bytes(&r, NULL, 6);
+		buf_get_u32be(&r, &rc);
+	} else {
+		/* Before TPM2_Startup nothing has been drawn. */
+		rc = TPM_RC_SUCCESS;
+	}
+	the.started = p->started;
+	the.shut_down = p->shut_down;
+	the.locality = p->locality;
+	return rc;
+}
+
 static enum TPMLIB_StateType
 state_type(enum tpm_state which)
 {
@@ -309,8 +354,14 @@ tpm_state_set(enum tpm_state which, const uint8_t *data, size_t size)
 	 * there: it would manufacture a fresh TPM and store it over ours. */
 	if (which == TPM_STATE_PERMANENT && size == 0)
 		return TPM_BAD_PARAMETER;
+	/* What libtpms has read of a permanent state before refusing it stays
+	 * in its globals, and a volatile state would be built on that. */
+	if (which == TPM_STATE_VOLATILE && the.refused)
+		return TPM_BAD_PARAMETER;
 	rc = TPMLIB_SetState(state_type(which), size == 0 ? NULL : data,
 	    (uint32_t)size);
+	if (which == TPM_STATE_PERMANENT)
+		the.refused = rc != TPM_SUCCESS;
 	return rc;
 }
 

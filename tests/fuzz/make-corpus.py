@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Writes the seeds of the fuzz targets into the folder given, one folder per
+target: valid inputs from the formats' documents, for the fuzzer to change.
+The files in corpus/ that this does not write are findings of the past."""
+import os
+import struct
+import sys
+
+OUT = sys.argv[1] if len(sys.argv) > 1 else "corpus"
+NONE = bytes(4)              # nothing fails
+SOME = b"\x19\1\2\3"         # one call in 25
+
+
+def seed(target, name, data):
+    folder = os.path.join(OUT, target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data)
+
+
+# nvram: mode, what to do, failing operation, missing pages, changes
+def change(offset, data):
+    return struct.pack(">HB", offset, len(data)) + data
+
+
+RAW, CHANGED, CHECKSUMS, SEALED = range(4)
+KEYS = 4 | 8
+seed("nvram", "untouched", NONE + bytes([CHANGED | KEYS, 0x7f, 0, 0]))
+seed("nvram", "untouched-failing", SOME + bytes([CHANGED | KEYS, 0x7f, 0, 0]))
+seed("nvram", "passphrase", NONE + bytes([CHANGED | 8, 0x31, 0, 0]))
+for op in (1, 2, 5, 9):
+    seed("nvram", f"write-{op}", NONE + bytes([CHANGED | KEYS, 0x5e, op, 0]))
+seed("nvram", "cut", NONE + bytes([CHANGED | KEYS, 0x10, 0, 2]))
+seed("nvram", "raw", NONE + bytes([RAW | KEYS, 0, 0, 0]) + b"VTPMNVSB" +
+     struct.pack(">IIII", 1, 12288, 8192, 2))
+seed("nvram", "format-2", NONE + bytes([CHECKSUMS | KEYS, 0, 0, 0]) +
+     change(8, struct.pack(">I", 2)))
+for name, at, value in (("slot-size", 16, struct.pack(">I", 0xfffff000)),
+                        ("epoch", 72, b"\xff" * 8),
+                        ("generation", 24, b"\xff" * 8),
+                        ("floor", 280, b"\xff" * 8),
+                        ("protector-size", 1026, b"\xff\xff"),
+                        ("iterations", 2048 + 128, b"\xff\xff\xff\xff"),
+                        ("slot-payload", 24576 + 48, b"\xff\xff\xff\xff"),
+                        ("slot-sequence", 24576 + 16, b"\xff" * 8),
+                        ("record-size", 24576 + 128 + 4, b"\xff" * 4),
+                        ("record-twice", 24576 + 128 + 308, b"\0\0\0\1")):
+    for mode in (CHECKSUMS, SEALED):
+        seed("nvram", f"{name}-{mode}",
+             NONE + bytes([mode | KEYS, 0x15, 0, 0]) + change(at, value))
+
+# protector: mode, kind, body size, id, time, label, body
+for kind, params in ((1, b"\x5a" * 16), (2, struct.pack(">I", 250000) +
+                                         b"s" * 32)):
+    body = params + bytes(24 + 32 + 16)
+    plain = (struct.pack(">HH", kind, len(body)) + b"idididid" + bytes(8) +
+             b"label".ljust(64, b"\0") + body)
+    for mode in (0, 1, 8):
+        seed("protector", f"kind-{kind}-{mode}", NONE + bytes([mode]) + plain)
+        seed("protector", f"kind-{kind}-{mode}-failing",
+             SOME + bytes([mode]) + plain)
+
+# native-key: mode, doc/native-key.md
+for storage, body in ((1, b"k" * 32), (2, b"b" * 200)):
+    file = (b"VTPMHKEY" + struct.pack(">HH", 1, storage) + bytes(16) +
+            struct.pack(">I", len(body)) + body)
+    for mode in (0, 1, 3):
+        seed("native-key", f"storage-{storage}-{mode}",
+             NONE + bytes([mode]) + file)
+    seed("native-key", f"storage-{storage}-failing", SOME + b"\1" + file)
+
+# control and needs: flags, steps (monitor-between.h)
+(CONNECT, BYTES, FD, READ, CLOSE, ANSWER, NEED, SHARED, RAW_, SIGNAL) = \
+    (bytes([i]) for i in range(10))
+
+
+def send(data, client=0):
+    return BYTES + bytes([client]) + struct.pack(">H", len(data)) + data
+
+
+def answer(result=0, arg=0, size=0):
+    return ANSWER + struct.pack(">III", result, arg, size)
+
+
+def need(kind, arg=0, size=0):
+    return NEED + struct.pack(">BII", kind, arg, size)
+
+
+def command(number, *words):
+    return struct.pack(f">{1 + len(words)}I", number, *words)
+
+
+INIT = send(command(2, 0)) + answer()
+every = b"".join(send(command(n) + bytes(pad)) + answer(0, 1, 8) + READ + b"\0"
+                 for n, pad in ((1, 0), (4, 0), (5, 4), (6, 0), (8, 0), (9, 0),
+                                (10, 0), (11, 4), (15, 0), (19, 4)))
+seed("control", "every", NONE + b"\0" + INIT + every)
+seed("control", "every-failing", b"\x40\7\7\7\0" + INIT + every)
+seed("control", "datafd", NONE + b"\1" + FD + b"\0\0" +
+     send(command(16)[1:]) + answer() + INIT + need(4) + CLOSE + b"\0")
+seed("control", "buffersize", NONE + b"\0" + send(command(17, 3968)) +
+     SHARED + b"\0\0\0\x08" + bytes(8) + answer(0, 3968, 8))
+seed("control", "hash-data", NONE + b"\0" + INIT + send(command(6)) +
+     answer() + send(command(7, 20) + b"x" * 20) + answer() +
+     send(command(7, 0x7fffffff)) + send(command(8)) + answer())
+seed("control", "blobs", NONE + b"\0" + send(command(12, 1, 1, 0)) +
+     answer(0, 0, 6000) + READ + b"\0" + send(command(12, 1, 1, 5000)) +
+     answer(0, 0, 4000) + send(command(13, 0, 1, 40) + b"b" * 30) +
+     send(b"b" * 10) + answer() + send(command(13, 0, 2, 0xffffffff)))
+seed("control", "info", NONE + b"\0" + send(command(18, 0, 1, 0, 0)) +
+     answer(0, 0, 300) + READ + b"\0")
+seed("control", "two-clients", NONE + b"\0" + CONNECT + INIT +
+     send(command(14)) + send(command(14), 1) + CLOSE + b"\0" + answer() +
+     answer() + send(command(3), 1) + answer())
+seed("control", "signal", NONE + b"\0" + INIT + SIGNAL + b"\x0f" + answer())
+for kind, arg, size in ((1, 1, 0), (2, 1, 100), (2, 2, 262144), (2, 9, 4),
+                        (3, 0, 512), (3, 9, 513), (4, 0, 0), (5, 0, 0),
+                        (2, 1, 0xffffffff)):
+    seed("needs", f"need-{kind}-{arg}-{size}", NONE + b"\0" + SHARED +
+         b"\1\0\0\x10" + b"A" * 16 + need(kind, arg, size) +
+         need(3, 2, 10))
+seed("needs", "raw", NONE + b"\0" + RAW_ + b"\1\x11" + bytes(17))
+seed("needs", "raw-fd", NONE + b"\0" + RAW_ + b"\x81\x10" + bytes(16))
+seed("needs", "raw-orders-fd", NONE + b"\0" + send(command(14)) + RAW_ +
+     b"\x80\x10" + bytes(16))
+seed("needs", "answer-unasked", NONE + b"\0" + answer())
+seed("needs", "answer-too-large", NONE + b"\0" + send(command(12, 1, 1, 0)) +
+     answer(0, 0, 262145))
+seed("needs", "load-when-not-allowed", NONE + b"\0" + need(1, 1, 0))
+
+
+# tpm: pieces
+def piece(data, more=False):
+    return struct.pack(">H", len(data) | (0x8000 if more else 0)) + data
+
+
+def tpm(code, body=b"", tag=0x8001):
+    return struct.pack(">HII", tag, 10 + len(body), code) + body
+
+
+def password(handle):
+    return (struct.pack(">I", handle) +
+            struct.pack(">IIHBH", 9, 0x40000009, 0, 0, 0))
+
+
+random8 = tpm(0x17b, struct.pack(">H", 8))
+digest = struct.pack(">IH", 1, 0xb) + bytes(32)
+nv = 0x01500000
+public = struct.pack(">IHIHH", nv, 0xb, 0x00040004, 0, 8)
+ecc = (struct.pack(">HHIHHHHHHHH", 0x23, 0xb, 0x00040072, 0, 0x10, 0x10, 3,
+                   0x10, 0, 0, 0)[:16] +
+       struct.pack(">HHHHHH", 0x10, 0x18, 0xb, 3, 0x10, 0))
+commands = {
+    "random": random8,
+    "capability": tpm(0x17a, struct.pack(">III", 6, 0x100, 64)),
+    "handles": tpm(0x17a, struct.pack(">III", 1, 0x80000000, 20)),
+    "pcr-read": tpm(0x17e, struct.pack(">IHB", 1, 0xb, 3) + b"\xff" * 3),
+    "pcr-extend": tpm(0x182, password(16) + digest, 0x8002),
+    "nv": tpm(0x12a, password(0x40000001) + struct.pack(">H", 0) +
+              struct.pack(">H", len(public)) + public, 0x8002),
+    "nv-write": tpm(0x137, password(nv)[:4] + struct.pack(">I", nv) +
+                    password(nv)[4:] + struct.pack(">H", 8) + b"8 bytes." +
+                    struct.pack(">H", 0), 0x8002),
+    "nv-read-public": tpm(0x169, struct.pack(">I", nv)),
+    "session": tpm(0x176, struct.pack(">IIH", 0x40000007, 0x40000007, 16) +
+                   bytes(16) + struct.pack(">HBHH", 0, 1, 0x10, 0xb)),
+    "hash": tpm(0x17d, struct.pack(">H", 3) + b"abc" +
+                struct.pack(">HI", 0xb, 0x40000007)),
+    "sequence": tpm(0x186, struct.pack(">HH", 0, 0xb)),
+    "ecc-primary": tpm(0x131, password(0x40000001) +
+                       struct.pack(">HHH", 4, 0, 0) +
+                       struct.pack(">H", len(ecc)) + ecc +
+                       struct.pack(">HI", 0, 0), 0x8002),
+    "context-save": tpm(0x162, struct.pack(">I", 0x80000000)),
+    "shutdown": tpm(0x145, struct.pack(">H", 1)),
+    "clear": tpm(0x126, password(0x4000000c), 0x8002),
+}
+for name, data in commands.items():
+    seed("tpm", name, NONE + piece(data))
+seed("tpm", "all", NONE + b"".join(map(piece, commands.values())))
+seed("tpm", "all-failing", SOME + b"".join(map(piece, commands.values())))
+seed("tpm", "in-pieces", NONE + b"".join(
+    piece(random8[i:i + 1], i + 1 < len(random8))
+    for i in range(len(random8))))
+seed("tpm", "cut", NONE + piece(random8[:7]))
+seed("tpm", "too-long", NONE + piece(random8 + bytes(9)))
+seed("tpm", "announces-more", NONE + piece(
+    random8[:2] + struct.pack(">I", 1 << 31) + random8[6:]))
+
+# state-blob: mode, changes: which, offset, size, bytes
+seed("state-blob", "good", NONE + b"\2")
+seed("state-blob", "good-failing", SOME + b"\2")
+seed("state-blob", "empty", NONE + b"\x82")
+seed("state-blob", "nonsense", NONE + b"\x82nonsense")
+seed("state-blob", "permanent-cut", NONE + b"\2" +
+     struct.pack(">BHB", 0, 1000, 0))
+seed("state-blob", "volatile-cut", NONE + b"\2" +
+     struct.pack(">BHB", 1, 1000, 0))
+seed("state-blob", "permanent-header", NONE + b"\2" +
+     struct.pack(">BHB", 0, 0, 8) + b"\xff" * 8)
+seed("state-blob", "libtpms-crash-audit-hash", NONE + b"\0" +
+     struct.pack(">BHB", 0, 927, 29) + b"\xff" * 28 + b"\0")
