@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <config.h>
+
 #include "vtpm/worker.h"
 
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -144,15 +147,30 @@ on_cancel(int sig)
 	tpm_cancel();
 }
 
+/* How many of descriptors 0 to 2 go to /dev/null: where a sanitizer's report
+ * goes to a file, the last one stays. (A pipe's reader would wait for us.) */
+static int
+standard_closed(void)
+{
+#ifdef SANITIZERS
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+		return STDERR_FILENO;
+#endif
+	return STDERR_FILENO + 1;
+}
+
 /* Nothing that the monitor had open stays, and libtpms's own messages, which
  * quote commands of the guest, go nowhere. */
 static void
 close_all_but(const int *keep, size_t n)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int closed = standard_closed();
 	unsigned int from = 3;
 
-	for (int fd = 0; fd < 3; fd++)
+	for (int fd = 0; fd < closed; fd++)
 		if (null >= 0)
 			dup2(null, fd);
 	/* keep is in rising order. */
