@@ -266,8 +266,6 @@ confine_monitor(struct vtpmd *d, struct err *err)
 	int dirs[] = { d->listen_dir, d->pid_file.dir };
 	int rc;
 
-	if (chdir("/") < 0)
-		return err_sys(err, errno, "cannot go to /");
 	if ((rc = sandbox_paths(dirs, 2, err)) < 0)
 		return rc;
 	return sandbox_syscalls_monitor(err);
@@ -324,6 +322,9 @@ start(struct vtpmd *d, struct err *err)
 		return rc;
 	if (d->user != NULL && (rc = sandbox_drop_user(d->user, err)) < 0)
 		return rc;
+	/* Before anybody is told, who may look or unmount. */
+	if (chdir("/") < 0)
+		return err_sys(err, errno, "cannot go to /");
 	log_info("ready on %s as user id %u, worker %d", d->address.path,
 	    (unsigned int)geteuid(), (int)d->monitor.worker);
 	if (d->options.daemon && (rc = daemon_ready(d->daemon_ready, err)) < 0)
