@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +16,7 @@
 #define LINE_MAX_BYTES 2048
 
 static struct {
-	int fd;			/* where lines go, unless to syslog */
+	int fd;			/* where lines go; for syslog a socket */
 	int to_syslog;
 	enum log_level level;
 	char ident[32];
@@ -36,6 +38,24 @@ log_level_parse(const char *name, enum log_level *level)
 	return ERR_USAGE;
 }
 
+/* Not syslog(3): that makes a new socket when the service was restarted, which
+ * the sandbox, coming later, forbids. One that is not connected reaches
+ * whoever has the name at the time. */
+static int
+open_syslog(struct err *err)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return err_sys(err, errno, "cannot make a socket for syslog");
+	/* Likewise reads its file now. */
+	tzset();
+	log_close();
+	state.fd = fd;
+	state.to_syslog = 1;
+	return 0;
+}
+
 int
 log_open(const char *target, const char *ident, enum log_level level,
     struct err *err)
@@ -49,11 +69,7 @@ log_open(const char *target, const char *ident, enum log_level level,
 		return 0;
 	}
 	if (strcmp(target, "syslog") == 0) {
-		log_close();
-		/* LOG_NDELAY: the sandbox comes later and forbids sockets. */
-		openlog(state.ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
-		state.to_syslog = 1;
-		return 0;
+		return open_syslog(err);
 	}
 	fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
 	    O_NOFOLLOW, 0640);
@@ -68,9 +84,7 @@ log_open(const char *target, const char *ident, enum log_level level,
 void
 log_close(void)
 {
-	if (state.to_syslog)
-		closelog();
-	else if (state.fd != STDERR_FILENO)
+	if (state.fd != STDERR_FILENO)
 		close(state.fd);
 	state.to_syslog = 0;
 	state.fd = STDERR_FILENO;
@@ -88,13 +102,36 @@ log_set_sink(void (*sink)(enum log_level, const char *))
 	state.sink = sink;
 }
 
+/* RFC 3164, in the form in which syslog(3) writes to the local service. A line
+ * that it does not take at once is lost: a log must not stop a vTPM. */
+static void
+send_syslog(enum log_level level, const char *text)
+{
+	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO,
+		LOG_DEBUG };
+	struct sockaddr_un to = { .sun_family = AF_UNIX,
+		.sun_path = "/dev/log" };
+	char line[LINE_MAX_BYTES + 256], when[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int n;
+
+	localtime_r(&now, &tm);
+	strftime(when, sizeof(when), "%b %e %H:%M:%S", &tm);
+	n = snprintf(line, sizeof(line), "<%d>%s %s[%d]: %s%s%s: %s",
+	    LOG_DAEMON | priorities[level], when, state.ident, (int)getpid(),
+	    state.context, state.context[0] ? " " : "", level_names[level],
+	    text);
+	if (n > 0)
+		(void)sendto(state.fd, line, (size_t)n, MSG_NOSIGNAL,
+		    (struct sockaddr *)&to, sizeof(to));
+}
+
 /* One line is one write, so that lines of two processes do not mix. Control
  * characters are replaced: part of the text may come from outside. */
 static void
 emit(enum log_level level, char *text)
 {
-	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO,
-		LOG_DEBUG };
 	char line[LINE_MAX_BYTES + 256];
 	struct timespec now;
 	struct tm tm;
@@ -109,8 +146,7 @@ emit(enum log_level level, char *text)
 		return;
 	}
 	if (state.to_syslog) {
-		syslog(priorities[level], "%s%s%s: %s", state.context,
-		    state.context[0] ? " " : "", level_names[level], text);
+		send_syslog(level, text);
 		return;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);

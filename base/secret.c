@@ -38,7 +38,8 @@ secret_new(size_t size)
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s == MAP_FAILED)
 		return NULL;
-	if (mlock(s, map_size) < 0) {
+	/* Pages that are never touched cost nothing and hold nothing. */
+	if (mlock2(s, map_size, MLOCK_ONFAULT) < 0) {
 		int sys = errno;
 
 		munmap(s, map_size);

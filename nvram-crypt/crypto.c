@@ -40,7 +40,10 @@ init_once(void)
 {
 	OSSL_LIB_CTX *lib;
 
-	if ((lib = OSSL_LIB_CTX_new()) == NULL)
+	/* The host's openssl.cnf is for the default context, which every use
+	 * of OpenSSL would otherwise fill from it. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
+	    (lib = OSSL_LIB_CTX_new()) == NULL)
 		return;
 	crypto.provider = OSSL_PROVIDER_load(lib, "default");
 	crypto.ecb = EVP_CIPHER_fetch(lib, "AES-256-ECB", NULL);
@@ -63,6 +66,24 @@ crypto_init(struct err *err)
 		return crypto_error(err, "making a library context with "
 		    "AES-256-GCM, SHA-256 and KBKDF");
 	return 0;
+}
+
+int
+crypto_prepare_fork(struct err *err)
+{
+	EVP_MAC *mac;
+	EVP_RAND *rand;
+	int rc;
+
+	if ((rc = crypto_init(err)) < 0)
+		return rc;
+	mac = EVP_MAC_fetch(crypto.lib, "HMAC", NULL);
+	rand = EVP_RAND_fetch(crypto.lib, "CTR-DRBG", NULL);
+	if (mac == NULL || rand == NULL)
+		rc = crypto_error(err, "fetching HMAC and CTR-DRBG");
+	EVP_MAC_free(mac);
+	EVP_RAND_free(rand);
+	return rc;
 }
 
 OSSL_LIB_CTX *

@@ -24,6 +24,13 @@ OSSL_LIB_CTX *crypto_context(void);
 const EVP_CIPHER *crypto_aes256_ecb(void);
 const EVP_CIPHER *crypto_aes256_gcm(void);
 
+/* As crypto_init, before a fork whose two sides both use the context: fetches
+ * an algorithm of each operation that both need, whereby OpenSSL makes its
+ * tables of them. Tables made later are made on both sides, and change the
+ * pages of those made before. No random generator is seeded: the two sides must
+ * not share one. */
+int crypto_prepare_fork(struct err *err);
+
 /* From the DRBG for private values of our context (SP 800-90A). */
 int crypto_random(void *out, size_t size, struct err *err);
 int crypto_sha256(const void *data, size_t size, uint8_t out[SHA256_SIZE],

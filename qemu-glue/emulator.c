@@ -206,8 +206,8 @@ start_signal(struct child *vtpmd, int number, int *status, struct err *err)
 /*
  * Connects as soon as vtpmd listens, which is before it fetches a key, and
  * then waits until it is ready. From the connection on our death ends vtpmd
- * (--terminate): the parent-death signal is lost when it gives up its
- * privileges (prctl(2)).
+ * also by --terminate, and does not hang on the parent-death signal alone,
+ * which the kernel drops at a change of user unless it is set again (prctl(2)).
  */
 static int
 wait_ready(struct child *vtpmd, const char *dir, int notify, int signals,

@@ -12,18 +12,40 @@
 #define MESSAGE_SIZE 16
 
 int
-channel_make(struct channel *monitor, struct channel *worker, struct err *err)
+channel_memory_make(struct channel_memory *m, struct err *err)
+{
+	void *shared, *answers = MAP_FAILED;
+	int fd;
+
+	shared = mmap(NULL, sizeof(*m->shared), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fd = memfd_create("vtpmd-answers", MFD_CLOEXEC);
+	if (fd >= 0 && ftruncate(fd, JOURNAL_ANSWERS) == 0)
+		answers = mmap(NULL, JOURNAL_ANSWERS, PROT_READ | PROT_WRITE,
+		    MAP_SHARED, fd, 0);
+	if (shared == MAP_FAILED || answers == MAP_FAILED) {
+		int sys = errno;
+
+		if (shared != MAP_FAILED)
+			munmap(shared, sizeof(*m->shared));
+		if (fd >= 0)
+			close(fd);
+		return err_sys(err, sys, "cannot map memory shared with the "
+		    "worker");
+	}
+	/* They hold the TPM's state in clear. */
+	(void)madvise(shared, sizeof(*m->shared), MADV_DONTDUMP);
+	(void)madvise(answers, JOURNAL_ANSWERS, MADV_DONTDUMP);
+	*m = (struct channel_memory){ shared, answers, fd };
+	return 0;
+}
+
+int
+channel_make(struct channel *monitor, struct channel *worker,
+    const struct channel_memory *memory, struct err *err)
 {
 	int orders[2] = { -1, -1 }, needs[2] = { -1, -1 };
-	struct channel_shared *shared;
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		return err_sys(err, errno, "cannot map memory shared with the "
-		    "worker");
-	/* It holds the TPM's state in clear. */
-	(void)madvise(shared, sizeof(*shared), MADV_DONTDUMP);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, orders) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, needs) < 0) {
 		int sys = errno;
@@ -32,13 +54,10 @@ channel_make(struct channel *monitor, struct channel *worker, struct err *err)
 			close(orders[0]);
 			close(orders[1]);
 		}
-		munmap(shared, sizeof(*shared));
 		return err_sys(err, sys, "cannot make a socket pair");
 	}
-	*monitor = (struct channel){ .orders = orders[0], .needs = needs[0],
-		.shared = shared };
-	*worker = (struct channel){ .orders = orders[1], .needs = needs[1],
-		.shared = shared };
+	*monitor = (struct channel){ orders[0], needs[0], *memory };
+	*worker = (struct channel){ orders[1], needs[1], *memory };
 	return 0;
 }
 
@@ -50,14 +69,6 @@ channel_close(struct channel *c)
 	if (c->needs >= 0)
 		close(c->needs);
 	c->orders = c->needs = -1;
-}
-
-void
-channel_unmap(struct channel *c)
-{
-	if (c->shared != NULL)
-		munmap(c->shared, sizeof(*c->shared));
-	c->shared = NULL;
 }
 
 int

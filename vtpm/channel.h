@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "nvram-crypt/nvram.h"
+#include "vtpm/journal.h"
 
 enum order {
 	ORDER_DATA_FD = 1,	/* a descriptor comes along */
@@ -37,7 +38,8 @@ enum order {
 	ORDER_BUFFER_SIZE,	/* arg: wanted or 0; reply: arg is the size in
 				 * use, bytes are u32be min and max */
 	ORDER_GET_INFO,		/* arg: flags; reply: size bytes of JSON */
-	ORDER_LAST = ORDER_GET_INFO,
+	ORDER_RESUME,		/* a new worker takes over; arg: enum resume */
+	ORDER_LAST = ORDER_RESUME,
 };
 
 enum need {
@@ -63,21 +65,29 @@ struct message {
 struct channel_shared {
 	uint8_t orders[CHANNEL_AREA_SIZE];
 	uint8_t needs[CHANNEL_AREA_SIZE];
+	struct journal journal;
+};
+
+/* Memory that monitor, nursery and every worker have in common by fork. */
+struct channel_memory {
+	struct channel_shared *shared;
+	uint8_t *answers;	/* JOURNAL_ANSWERS bytes of ... */
+	int answers_fd;		/* ... this memory file */
 };
 
 struct channel {
 	int orders;
 	int needs;
-	struct channel_shared *shared;
+	struct channel_memory memory;
 };
 
-/* Makes both ends; the memory is shared across fork. */
+int channel_memory_make(struct channel_memory *m, struct err *err);
+
+/* Makes both ends of a new channel over the memory. */
 int channel_make(struct channel *monitor, struct channel *worker,
-    struct err *err);
-/* Closes the descriptors; the mapping goes when both sides are done. */
+    const struct channel_memory *memory, struct err *err);
+/* Closes the two sockets. */
 void channel_close(struct channel *c);
-/* Releases the mapping (worker and monitor share it after fork). */
-void channel_unmap(struct channel *c);
 
 /* fd -1: none. 0, ERR_CLOSED or ERR_SYSTEM. */
 int channel_send(int sock, const struct message *m, int fd);

@@ -8,6 +8,7 @@
 #include "vtpm/monitor.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "vtpm/tpm.h"
 #include "vtpm/worker.h"
 
@@ -34,7 +36,6 @@ enum {
 
 #define INIT_FLAG_DELETE_VOLATILE 1u
 #define CONFIG_FLAG_FILE_KEY 1u
-#define RESPONSE_HEADER_MAX 16
 
 struct command {
 	const char *name;
@@ -50,21 +51,25 @@ struct command {
 	int (*run)(struct monitor *m, struct client *c, struct buf *request);
 };
 
+/* In one piece: swtpm_ioctl takes what one read gives for the whole. */
 static int
 answer(struct client *c, const uint32_t *words, size_t n, const void *data,
     size_t size)
 {
-	uint8_t header[RESPONSE_HEADER_MAX];
-	struct buf b = buf_writer(header, sizeof(header));
+	size_t whole = n * sizeof(*words) + size;
+	uint8_t *bytes = malloc(whole);
+	struct buf b = buf_writer(bytes, whole);
 	int rc;
 
+	if (bytes == NULL)
+		return ERR_NOSPACE;
 	for (size_t i = 0; i < n; i++)
 		buf_put_u32be(&b, words[i]);
-	if (!buf_ok(&b))
-		return ERR_INTERNAL;
-	if ((rc = client_send(c, header, b.pos)) < 0 || size == 0)
-		return rc;
-	return client_send(c, data, size);
+	buf_put_bytes(&b, data, size);
+	rc = buf_ok(&b) ? client_send(c, bytes, whole) : ERR_INTERNAL;
+	cleanse(bytes, whole);
+	free(bytes);
+	return rc;
 }
 
 static int
@@ -220,7 +225,7 @@ run_hash_data(struct monitor *m, struct client *c, struct buf *request)
 	struct message q = { .type = ORDER_HASH_DATA };
 
 	buf_get_u32be(request, &q.size);
-	buf_get_bytes(request, m->channel.shared->orders, q.size);
+	buf_get_bytes(request, m->channel.memory.shared->orders, q.size);
 	monitor_order(m, c, &q, -1, result_done);
 	return 0;
 }
@@ -263,7 +268,7 @@ get_state_done(struct monitor *m, struct client *c,
 	}
 	(void)answer(c, (uint32_t[]){ result, 0, size,
 	    size - m->order.offset }, 4,
-	    m->channel.shared->orders + m->order.offset,
+	    m->channel.memory.shared->orders + m->order.offset,
 	    size - m->order.offset);
 }
 
@@ -287,7 +292,7 @@ run_set_state(struct monitor *m, struct client *c, struct buf *request)
 	buf_get_u32be(request, &flags);
 	buf_get_u32be(request, &q.arg);
 	buf_get_u32be(request, &q.size);
-	buf_get_bytes(request, m->channel.shared->orders, q.size);
+	buf_get_bytes(request, m->channel.memory.shared->orders, q.size);
 	if (flags != 0)
 		return answer_result(c, TPM_BAD_PARAMETER);
 	monitor_order(m, c, &q, -1, result_done);
@@ -331,7 +336,7 @@ static void
 buffer_size_done(struct monitor *m, struct client *c,
     const struct message *reply)
 {
-	struct buf b = buf_reader(m->channel.shared->orders, 8);
+	struct buf b = buf_reader(m->channel.memory.shared->orders, 8);
 	uint32_t words[] = { (uint32_t)reply->result, reply->arg, 0, 0 };
 
 	buf_get_u32be(&b, &words[2]);
@@ -364,7 +369,7 @@ get_info_done(struct monitor *m, struct client *c,
 	else
 		(void)answer(c, (uint32_t[]){ result, size,
 		    size - m->order.offset }, 3,
-		    m->channel.shared->orders + m->order.offset,
+		    m->channel.memory.shared->orders + m->order.offset,
 		    size - m->order.offset);
 }
 

@@ -113,8 +113,9 @@ print_names(const json_t *list, const char *key)
 static void
 print(const json_t *c)
 {
-	printf("%s: TPM 2.0 made for VM %s %s\n", ctl_text(c, "file"),
-	    ctl_text(c, "uuid"), ctl_text(c, "name"));
+	printf("%s: TPM 2.0 made for VM %s%s%s\n", ctl_text(c, "file"),
+	    ctl_text(c, "uuid"), ctl_text(c, "name")[0] != '\0' ? " " : "",
+	    ctl_text(c, "name"));
 	printf("  opened by  %s\n  PCR banks  ", ctl_text(c, "protector"));
 	print_names(json_object_get(c, "pcr_banks"), NULL);
 	printf("  EKs        ");

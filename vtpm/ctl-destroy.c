@@ -62,7 +62,8 @@ static void
 print(const json_t *d)
 {
 	printf("%s: destroyed%s\n", ctl_text(d, "file"),
-	    json_is_true(json_object_get(d, "record_removed")) ? "" :
+	    json_is_true(json_object_get(d, "record_removed")) ?
+	    ", and this host's record of the VM removed" :
 	    "; this host's record of the VM, if there is one, stays");
 }
 

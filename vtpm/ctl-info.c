@@ -26,7 +26,8 @@ print(const json_t *i)
 	    "bytes\n", (long long)ctl_number(i, "superblock_size"),
 	    (long long)ctl_number(i, "slot_size"));
 	printf("  written by   libtpms %s\n", json_string_value(version));
-	printf("  last opened  %s\n", ctl_text(i, "owner"));
+	printf("  last opened  %s\n", ctl_text(i, "owner")[0] != '\0' ?
+	    ctl_text(i, "owner") : "never");
 	printf("Protectors:\n");
 	ctl_print_protectors(json_object_get(i, "protectors"));
 }

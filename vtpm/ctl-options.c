@@ -54,8 +54,9 @@ parse_option(struct ctl *ctl, const struct ctl_option *own, int argc,
 		o = find(shared, name, length);
 	if (strncmp(argv[*i], "--", 2) != 0 || o == NULL)
 		return err_set(err, ERR_USAGE, "unknown option %s; try "
-		    "vtpmctl %s --help", argv[*i],
-		    ctl->command != NULL ? ctl->command->name : "");
+		    "vtpmctl %s%s--help", argv[*i],
+		    ctl->command != NULL ? ctl->command->name : "",
+		    ctl->command != NULL ? " " : "");
 	if (o->flag != NULL) {
 		if (equals != NULL)
 			return err_set(err, ERR_USAGE,
@@ -141,8 +142,9 @@ ctl_options_help(const struct ctl_command *command)
 	struct ctl unused;
 
 	shared_options(&unused, shared);
-	printf("Usage: vtpmctl %s [OPTIONS] %s\n\n%s.\n", command->name,
-	    command->operands, command->summary);
+	printf("Usage: vtpmctl %s [OPTIONS]%s%s\n\n%s.\n", command->name,
+	    command->operands[0] != '\0' ? " " : "", command->operands,
+	    command->summary);
 	if (command->details != NULL)
 		printf("\n%s", command->details);
 	printf("\nOptions:\n");

@@ -28,9 +28,9 @@ need_load(struct monitor *m, const struct message *q, struct message *reply)
 	    &err);
 	if (rc < 0)
 		return rc;
-	if (size > sizeof(m->channel.shared->needs))
+	if (size > sizeof(m->channel.memory.shared->needs))
 		return ERR_FORMAT;
-	memcpy(m->channel.shared->needs, data, size);
+	memcpy(m->channel.memory.shared->needs, data, size);
 	reply->size = (uint32_t)size;
 	return 0;
 }
@@ -43,7 +43,7 @@ need_store(struct monitor *m, const struct message *q, struct message *reply)
 
 	(void)reply;
 	rc = storage_store(m->storage, (enum tpm_state)q->arg,
-	    m->channel.shared->needs, q->size, &err);
+	    m->channel.memory.shared->needs, q->size, &err);
 	if (rc < 0)
 		log_event(LOG_LEVEL_ERROR, "storage.lost", "error=\"%s\" "
 		    "consequence=\"the TPM goes into failure mode until the "
@@ -58,7 +58,7 @@ need_log(struct monitor *m, const struct message *q, struct message *reply)
 	char text[LOG_TEXT_MAX + 1];
 
 	(void)reply;
-	memcpy(text, m->channel.shared->needs, q->size);
+	memcpy(text, m->channel.memory.shared->needs, q->size);
 	text[q->size] = '\0';
 	log_line(q->arg > LOG_LEVEL_DEBUG ? LOG_LEVEL_ERROR :
 	    (enum log_level)q->arg, "worker: %s", text);

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -24,30 +23,10 @@ drop_client(struct monitor *m, struct client *c)
 		return;
 	if (m->order.client == c)
 		m->order.client = NULL;
+	if (m->interrupted.client == c)
+		m->interrupted.client = NULL;
 	control_client_gone(m, c);
 	client_close(c);
-}
-
-static void
-worker_gone(struct monitor *m)
-{
-	int status = 0;
-
-	if (m->ended)
-		return;
-	m->ended = true;
-	/* Its channel is closed, so it is dead or about to notice. */
-	channel_close(&m->channel);
-	if (m->ending)
-		return;
-	m->exit_status = 1;
-	if (waitpid(m->worker, &status, 0) == m->worker && WIFSIGNALED(status))
-		log_event(LOG_LEVEL_ERROR, "worker.died", "signal=%d%s",
-		    WTERMSIG(status), WTERMSIG(status) == SIGSYS ?
-		    " reason=\"a system call outside its allow list\"" : "");
-	else
-		log_event(LOG_LEVEL_ERROR, "worker.died", "exit=%d",
-		    WEXITSTATUS(status));
 }
 
 void
@@ -56,11 +35,13 @@ monitor_order(struct monitor *m, struct client *c, const struct message *order,
 {
 	m->order.active = true;
 	m->order.loading = order->type == ORDER_INIT ||
-	    order->type == ORDER_GET_STATE || order->type == ORDER_SET_STATE;
+	    order->type == ORDER_GET_STATE ||
+	    order->type == ORDER_SET_STATE || order->type == ORDER_RESUME;
+	m->order.message = *order;
 	m->order.client = c;
 	m->order.done = done;
 	if (channel_send(m->channel.orders, order, fd) < 0)
-		worker_gone(m);
+		monitor_worker_gone(m);
 }
 
 static void
@@ -80,7 +61,7 @@ order_answered(struct monitor *m)
 		rc = ERR_FORMAT;
 	}
 	if (rc < 0) {
-		worker_gone(m);
+		monitor_worker_gone(m);
 		return;
 	}
 	m->order.active = false;
@@ -199,7 +180,7 @@ next_order(struct monitor *m)
 {
 	struct message order = { .type = ORDER_SHUTDOWN };
 
-	if (m->order.active || m->ended)
+	if (m->order.active || m->ended || m->resuming)
 		return;
 	if (m->ending) {
 		monitor_order(m, NULL, &order, -1, end_done);
@@ -230,7 +211,7 @@ monitor_run(struct monitor *m)
 		/* Needs before answers: a worker sends its last need before it
 		 * answers the order. */
 		if (p[P_NEEDS].revents != 0 && monitor_serve_need(m) < 0)
-			worker_gone(m);
+			monitor_worker_gone(m);
 		else if (p[P_ORDERS].revents != 0) {
 			order_answered(m);
 			next_order(m);

@@ -29,6 +29,7 @@ typedef void order_done(struct monitor *m, struct client *c,
 struct monitor {
 	int listen_fd;
 	int signal_fd;
+	int nursery;
 	struct channel channel;
 	pid_t worker;
 	struct storage *storage;
@@ -40,27 +41,49 @@ struct monitor {
 	struct {
 		bool active;
 		bool loading;	/* an order for which libtpms reads state */
+		struct message message;
 		struct client *client;
 		order_done *done;
 		uint32_t offset;	/* GET_STATEBLOB, GET_INFO: from where
 					 * the answer is wanted */
 	} order;
+	/* The order that a worker died at, until its successor is up. */
+	struct {
+		bool active;
+		struct message order;
+		int fd;
+		struct client *client;
+		order_done *done;
+	} interrupted;
+	bool resuming;		/* a new worker is not yet up */
+	unsigned int stillborn;	/* workers in a row that never were */
+	struct {
+		uint64_t last, window_start;	/* ms, CLOCK_MONOTONIC */
+		unsigned int crashes;		/* within the window */
+		unsigned int same;		/* in a row, at one command */
+		uint64_t begun;			/* that command's number */
+		uint8_t command[JOURNAL_COMMAND];
+	} deaths;
 	bool ending;		/* the last order has been given */
 	bool ended;
 	int exit_status;
 };
 
 /* Runs until told to end; returns the exit status. The caller has set
- * listen_fd (non-blocking), signal_fd, channel, worker, storage, terminate and
- * data_fd = -1. Closes the storage. */
+ * listen_fd (non-blocking), signal_fd, nursery, channel, worker, storage,
+ * terminate and data_fd = -1. Closes the storage. */
 int monitor_run(struct monitor *m);
 
 /* Sends an order; done gets the answer. Only while none is under way. A
- * worker that is gone ends the monitor. */
+ * worker that dies of it is replaced and gets it again. */
 void monitor_order(struct monitor *m, struct client *c,
     const struct message *order, int fd, order_done *done);
 /* Ends in good order, as for SIGTERM. */
 void monitor_end(struct monitor *m);
+
+/* monitor-worker.c: the worker is gone or has broken the rules; puts a new one
+ * in its place where that is possible, else ends. */
+void monitor_worker_gone(struct monitor *m);
 
 /* control.c: runs the command at the start of what c has sent, if it is whole.
  * Returns true when it has taken one, ERR_CLOSED to drop the client. */

@@ -21,6 +21,7 @@ static const int common[] = {
 	SCMP_SYS(poll), SCMP_SYS(ppoll),
 	SCMP_SYS(close),
 	SCMP_SYS(shutdown),			/* the data connection */
+	SCMP_SYS(lseek),			/* the answers' memory file */
 	SCMP_SYS(futex),			/* mutexes of glibc */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(getrandom),			/* OpenSSL */
@@ -31,19 +32,22 @@ static const int common[] = {
 	SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
+static const int worker_only[] = {
+	SCMP_SYS(sendfile),	/* answers */
+};
+
 /* What stdio asks of a descriptor before libtpms's complaints, which the worker
  * throws away, are written: answered as if it were closed. */
 static const int worker_refused[] = {
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(ioctl),
-	SCMP_SYS(lseek),
 };
 
 static const int monitor_only[] = {
 	SCMP_SYS(accept4),
 	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fdatasync),
-	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek),
+	SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 	SCMP_SYS(fcntl),	/* OFD locks, flags */
-	SCMP_SYS(mlock), SCMP_SYS(munlock),
+	SCMP_SYS(mlock2), SCMP_SYS(munlock),
 	SCMP_SYS(sendto),	/* syslog, sd_notify */
 	SCMP_SYS(wait4),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
@@ -109,6 +113,8 @@ sandbox_syscalls_worker(struct err *err)
 	int rc;
 
 	rc = start_filter(&ctx, SCMP_ACT_KILL_PROCESS);
+	if (rc == 0)
+		rc = add(ctx, SCMP_ACT_ALLOW, worker_only, COUNT(worker_only));
 	if (rc == 0)
 		rc = add(ctx, SCMP_ACT_ERRNO(EBADF), worker_refused,
 		    COUNT(worker_refused));

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_library.h>
@@ -16,6 +17,7 @@
 
 #define TPM_CC_STARTUP 0x144
 #define TPM_CC_SHUTDOWN 0x145
+#define TPM_CC_STIR_RANDOM 0x146
 #define TPM_SU_CLEAR 0x0000
 
 /* libtpms keeps one TPM in globals of its own; this is the little that has to
@@ -267,6 +269,47 @@ tpm_make_orderly(void)
 	buf_put_u32be(&b, TPM_CC_SHUTDOWN);
 	buf_put_u16be(&b, TPM_SU_CLEAR);
 	tpm_process(command, sizeof(command), &response, &size);
+}
+
+void
+tpm_progress_get(struct tpm_progress *p)
+{
+	uint32_t min, max;
+
+	*p = (struct tpm_progress){ the.powered, the.started, the.shut_down,
+		(uint8_t)the.locality,
+		TPMLIB_SetBufferSize(0, &min, &max) };
+}
+
+uint32_t
+tpm_progress_set(const struct tpm_progress *p)
+{
+	uint8_t command[TPM_HEADER_SIZE + 2 + 32], fresh[32];
+	struct buf b = buf_writer(command, sizeof(command));
+	const uint8_t *response;
+	size_t size;
+	struct buf r;
+	uint32_t rc = TPM_RC_FAILURE;
+
+	if (getrandom(fresh, sizeof(fresh), 0) != sizeof(fresh))
+		return TPM_FAIL;
+	buf_put_u16be(&b, TPM_ST_NO_SESSIONS);
+	buf_put_u32be(&b, sizeof(command));
+	buf_put_u32be(&b, TPM_CC_STIR_RANDOM);
+	buf_put_tpm2b(&b, fresh, sizeof(fresh));
+	if (p->started) {
+		tpm_process(command, sizeof(command), &response, &size);
+		r = buf_reader(response, size);
+		buf_get_bytes(&r, NULL, 6);
+		buf_get_u32be(&r, &rc);
+	} else {
+		/* Before TPM2_Startup nothing has been drawn. */
+		rc = TPM_RC_SUCCESS;
+	}
+	the.started = p->started;
+	the.shut_down = p->shut_down;
+	the.locality = p->locality;
+	return rc;
 }
 
 static enum TPMLIB_StateType

@@ -76,6 +76,19 @@ bool tpm_orderly(void);
  * an unorderly start may otherwise count as a failed authorisation (Part 1, 19.8.6). */
 void tpm_make_orderly(void);
 
+/* What there is to know of a running TPM beside its volatile state, to carry
+ * it from one process to another. */
+struct tpm_progress {
+	bool powered, started, shut_down;
+	uint8_t locality;
+	uint32_t buffer_size;
+};
+void tpm_progress_get(struct tpm_progress *p);
+/* For a TPM that has just been powered on with the volatile state that belongs
+ * to p; stirs fresh entropy in (Part 3, 16.2), so that its random generator
+ * does not repeat what it gave since. */
+uint32_t tpm_progress_set(const struct tpm_progress *p);
+
 /* *data is malloc'd; free it. */
 uint32_t tpm_state_get(enum tpm_state which, uint8_t **data, size_t *size);
 /* Hands over state that the next tpm_power_on takes; only while off. The bytes

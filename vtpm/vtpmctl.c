@@ -27,7 +27,8 @@ help(void)
 {
 	char left[64];
 
-	printf("Usage: vtpmctl [--json] [--state-dir DIR] COMMAND ...\n\n"
+	printf("Usage: vtpmctl [--json] [--state-dir DIR] COMMAND ...\n"
+	    "       vtpmctl --help | --version\n\n"
 	    "Makes, inspects and changes the nvram files of virtual TPMs.\n\n"
 	    "Commands:\n");
 	for (size_t i = 0; i < N_COMMANDS; i++) {
@@ -92,8 +93,12 @@ find_command(struct ctl *ctl, int argc, char **argv, int *used,
 static int
 run(struct ctl *ctl, int argc, char **argv, struct err *err)
 {
+	static char version[] = "version";
 	int used, rc;
 
+	/* As vtpmd and vtpm-qemu have it. */
+	if (argc == 1 && strcmp(argv[0], "--version") == 0)
+		argv[0] = version;
 	if ((rc = ctl_options_global(ctl, argc, argv, &used, err)) < 0)
 		return rc;
 	argc -= used;

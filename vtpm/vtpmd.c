@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,11 +23,13 @@
 
 #include "base/log.h"
 #include "base/uuid.h"
+#include "nvram-crypt/crypto.h"
 #include "vtpm/config.h"
 #include "vtpm/daemon.h"
 #include "vtpm/listen.h"
 #include "vtpm/monitor.h"
 #include "vtpm/notify.h"
+#include "vtpm/nursery.h"
 #include "vtpm/sandbox.h"
 #include "vtpm/worker.h"
 
@@ -185,17 +189,28 @@ choose_user(const struct options *o, struct config *config)
 #define WORKER_FILE_MAX 0
 #endif
 
-/* What the worker does once it is set up. It runs in the worker. */
+/* What the nursery does first. Its workers inherit it. */
+static void
+confine_nursery(void *user)
+{
+	struct err err = { 0 };
+
+	if ((user != NULL && sandbox_drop_user(user, &err) < 0) ||
+	    /* After the change of user, which clears it, prctl(2). */
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	    sandbox_paths(NULL, 0, &err) < 0)
+		_exit(1);
+}
+
+/* What a worker does once it is set up. */
 static void
 confine_worker(void *user)
 {
 	struct rlimit nothing = { WORKER_FILE_MAX, WORKER_FILE_MAX };
 	struct err err = { 0 };
 
-	if ((user != NULL && sandbox_drop_user(user, &err) < 0) ||
-	    /* After the change of user, which clears it, prctl(2). */
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-	    sandbox_paths(NULL, 0, &err) < 0 ||
+	(void)user;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    setrlimit(RLIMIT_FSIZE, &nothing) < 0 ||
 	    sandbox_syscalls_worker(&err) < 0)
 		_exit(1);
@@ -212,6 +227,7 @@ struct vtpmd {
 	struct pid_file pid_file;
 	int daemon_ready;
 	struct secret *passphrase;
+	struct channel_memory memory;
 	struct monitor monitor;
 };
 
@@ -250,13 +266,22 @@ block_signals(struct vtpmd *d, struct err *err)
 static int
 make_worker(struct vtpmd *d, struct err *err)
 {
-	struct channel worker_end;
 	int rc;
 
-	if ((rc = channel_make(&d->monitor.channel, &worker_end, err)) < 0)
+	/* Before the fork, so that its tables are shared; see worker.c. Without
+	 * the texts of OpenSSL's errors: 60 kB in each process, for what never
+	 * happens and is told by number then. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return crypto_error(err, "starting");
+	if ((rc = crypto_prepare_fork(err)) < 0 ||
+	    (rc = channel_memory_make(&d->memory, err)) < 0 ||
+	    (rc = nursery_start(&d->memory, confine_nursery, confine_worker,
+	    d->user, &d->monitor.nursery, err)) < 0)
 		return rc;
-	return worker_start(&d->monitor.channel, &worker_end, confine_worker,
-	    d->user, &d->monitor.worker, err);
+	d->monitor.channel.memory = d->memory;
+	return nursery_spawn(d->monitor.nursery, &d->monitor.channel,
+	    &d->monitor.worker, err);
 }
 
 /* The last step: what is not needed any more goes for good. */
@@ -266,9 +291,12 @@ confine_monitor(struct vtpmd *d, struct err *err)
 	int dirs[] = { d->listen_dir, d->pid_file.dir };
 	int rc;
 
-	if ((rc = sandbox_paths(dirs, 2, err)) < 0)
+	if ((rc = sandbox_paths(dirs, 2, err)) < 0 ||
+	    (rc = sandbox_syscalls_monitor(err)) < 0)
 		return rc;
-	return sandbox_syscalls_monitor(err);
+	/* What opening the file and building the filter took. */
+	malloc_trim(0);
+	return 0;
 }
 
 static int
@@ -290,8 +318,8 @@ open_storage(struct vtpmd *d, struct err *err)
 }
 
 /* The socket listens first, so that QEMU and libvirt can connect while keys
- * are fetched. The worker is forked, as the user it stays, before this process
- * knows any secret. Only then the file is opened, with the privileges that
+ * are fetched. The nursery, which forks the worker, is forked itself, as the
+ * user it stays, before this process knows any secret. Only then the file is opened, with the privileges that
  * this takes; then they are dropped. */
 static int
 start(struct vtpmd *d, struct err *err)
@@ -299,6 +327,8 @@ start(struct vtpmd *d, struct err *err)
 	int rc;
 
 	d->user = choose_user(&d->options, &d->config);
+	if (d->user != NULL && getpwnam(d->user) == NULL)
+		return err_set(err, ERR_USAGE, "there is no user %s", d->user);
 	if ((rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
 	    (rc = open_log(d, err)) < 0 ||
 	    (rc = listen_open(&d->address, &d->monitor.listen_fd,
@@ -361,6 +391,7 @@ main(int argc, char **argv)
 	static struct vtpmd d = {
 		.listen_dir = -1, .daemon_ready = -1, .pid_file.dir = -1,
 		.monitor = { .listen_fd = -1, .signal_fd = -1, .data_fd = -1,
+			.nursery = -1,
 			.channel = { .orders = -1, .needs = -1 } },
 	};
 	struct err err = { 0 };

@@ -11,6 +11,12 @@
 #include "base/buf.h"
 #include "base/log.h"
 
+static struct journal *
+journal(struct worker *w)
+{
+	return &w->channel.memory.shared->journal;
+}
+
 /* Asks the monitor and waits; called with the lock held, so one at a time.
  * Without a monitor there is nothing left to do here. */
 static int
@@ -30,12 +36,19 @@ static int
 load(void *ctx, enum tpm_state which, const uint8_t **data, size_t *size)
 {
 	struct worker *w = ctx;
+	const struct journal_capture *c =
+	    &journal(w)->captures[atomic_load(&journal(w)->current)];
 	struct message reply;
 	int rc;
 
+	if (w->resuming && which == TPM_STATE_VOLATILE) {
+		*data = c->state;
+		*size = c->size;
+		return c->size > 0 ? 0 : ERR_NOTFOUND;
+	}
 	if ((rc = ask(w, NEED_LOAD, which, 0, &reply)) < 0)
 		return rc;
-	*data = w->channel.shared->needs;
+	*data = w->channel.memory.shared->needs;
 	*size = reply.size;
 	return 0;
 }
@@ -46,9 +59,9 @@ store(void *ctx, enum tpm_state which, const uint8_t *data, size_t size)
 	struct worker *w = ctx;
 	struct message reply;
 
-	if (size > sizeof(w->channel.shared->needs))
+	if (size > sizeof(w->channel.memory.shared->needs))
 		return ERR_FORMAT;
-	memcpy(w->channel.shared->needs, data, size);
+	memcpy(w->channel.memory.shared->needs, data, size);
 	return ask(w, NEED_STORE, which, size, &reply);
 }
 
@@ -63,7 +76,7 @@ worker_setup_tpm(struct worker *w)
 void
 worker_make_orderly(struct worker *w)
 {
-	if (!w->handed_out)
+	if (!journal(w)->handed_out)
 		tpm_make_orderly();
 }
 
@@ -81,8 +94,15 @@ complain(struct worker *w, const char *text)
 	struct message reply;
 	size_t size = strlen(text);
 
-	memcpy(w->channel.shared->needs, text, size);
+	memcpy(w->channel.memory.shared->needs, text, size);
 	ask(w, NEED_LOG, LOG_LEVEL_ERROR, size, &reply);
+}
+
+/* What hash and establishment functions of libtpms need. */
+static bool
+is_off(void)
+{
+	return !tpm_powered();
 }
 
 static uint32_t
@@ -127,14 +147,14 @@ order_init(struct worker *w, struct message *m, int fd)
 	(void)fd;
 	worker_make_orderly(w);
 	rc = tpm_power_on();
-	if (rc == TPM_SUCCESS && w->state_set)
+	if (rc == TPM_SUCCESS && journal(w)->state_set)
 		rc = keep_new_state(w);
 	if (rc != TPM_SUCCESS) {
 		tpm_power_off();
 		complain(w, "libtpms does not start with this state");
 	}
-	w->state_set = false;
-	w->handed_out = false;
+	journal(w)->state_set = false;
+	journal(w)->handed_out = false;
 	return rc;
 }
 
@@ -166,6 +186,8 @@ order_get_established(struct worker *w, struct message *m, int fd)
 
 	(void)w;
 	(void)fd;
+	if (is_off())
+		return TPM_FAIL;
 	rc = tpm_established_get(&bit);
 	m->arg = bit;
 	return rc;
@@ -178,6 +200,8 @@ order_reset_established(struct worker *w, struct message *m, int fd)
 	(void)fd;
 	if (m->arg > UINT8_MAX)
 		return TPM_BAD_LOCALITY;
+	if (is_off())
+		return TPM_FAIL;
 	return tpm_established_reset((uint8_t)m->arg);
 }
 
@@ -186,17 +210,17 @@ order_hash_start(struct worker *w, struct message *m, int fd)
 {
 	(void)m;
 	(void)fd;
-	w->handed_out = false;
-	return tpm_hash_start();
+	journal(w)->handed_out = false;
+	return is_off() ? TPM_FAIL : tpm_hash_start();
 }
 
 static uint32_t
 order_hash_data(struct worker *w, struct message *m, int fd)
 {
 	(void)fd;
-	if (m->size > sizeof(w->channel.shared->orders))
+	if (m->size > sizeof(w->channel.memory.shared->orders))
 		return TPM_BAD_PARAMETER;
-	return tpm_hash_data(w->channel.shared->orders, m->size);
+	return is_off() ? TPM_FAIL : tpm_hash_data(w->channel.memory.shared->orders, m->size);
 }
 
 static uint32_t
@@ -205,7 +229,7 @@ order_hash_end(struct worker *w, struct message *m, int fd)
 	(void)w;
 	(void)m;
 	(void)fd;
-	return tpm_hash_end();
+	return is_off() ? TPM_FAIL : tpm_hash_end();
 }
 
 static uint32_t
@@ -220,7 +244,7 @@ order_store_volatile(struct worker *w, struct message *m, int fd)
 	rc = tpm_state_get(TPM_STATE_VOLATILE, &data, &size);
 	if (rc == TPM_SUCCESS && store(w, TPM_STATE_VOLATILE, data, size) < 0)
 		rc = TPM_IOERROR;
-	w->handed_out = rc == TPM_SUCCESS;
+	journal(w)->handed_out = rc == TPM_SUCCESS;
 	free(data);
 	return rc;
 }
@@ -234,14 +258,14 @@ order_get_state(struct worker *w, struct message *m, int fd)
 
 	(void)fd;
 	rc = tpm_state_get((enum tpm_state)m->arg, &data, &size);
-	if (rc == TPM_SUCCESS && size > sizeof(w->channel.shared->orders))
+	if (rc == TPM_SUCCESS && size > sizeof(w->channel.memory.shared->orders))
 		rc = TPM_SIZE;
 	if (rc == TPM_SUCCESS) {
 		if (size > 0)
-			memcpy(w->channel.shared->orders, data, size);
+			memcpy(w->channel.memory.shared->orders, data, size);
 		m->size = (uint32_t)size;
 		if (m->arg == TPM_STATE_VOLATILE)
-			w->handed_out = true;
+			journal(w)->handed_out = true;
 	}
 	free(data);
 	return rc;
@@ -253,19 +277,19 @@ order_set_state(struct worker *w, struct message *m, int fd)
 	uint32_t rc;
 
 	(void)fd;
-	if (m->size > sizeof(w->channel.shared->orders))
+	if (m->size > sizeof(w->channel.memory.shared->orders))
 		return TPM_BAD_PARAMETER;
-	rc = tpm_state_set((enum tpm_state)m->arg, w->channel.shared->orders,
+	rc = tpm_state_set((enum tpm_state)m->arg, w->channel.memory.shared->orders,
 	    m->size);
 	if (rc == TPM_SUCCESS && m->arg == TPM_STATE_PERMANENT)
-		w->state_set = m->size > 0;
+		journal(w)->state_set = m->size > 0;
 	return rc;
 }
 
 static uint32_t
 order_buffer_size(struct worker *w, struct message *m, int fd)
 {
-	struct buf b = buf_writer(w->channel.shared->orders, 8);
+	struct buf b = buf_writer(w->channel.memory.shared->orders, 8);
 	uint32_t min, max;
 
 	(void)fd;
@@ -286,14 +310,40 @@ order_get_info(struct worker *w, struct message *m, int fd)
 	if (text == NULL)
 		return TPM_FAIL;
 	size = strlen(text) + 1;
-	if (size > sizeof(w->channel.shared->orders)) {
+	if (size > sizeof(w->channel.memory.shared->orders)) {
 		free(text);
 		return TPM_SIZE;
 	}
-	memcpy(w->channel.shared->orders, text, size);
+	memcpy(w->channel.memory.shared->orders, text, size);
 	m->size = (uint32_t)size;
 	free(text);
 	return TPM_SUCCESS;
+}
+
+/* A worker died and this one goes on in its place. */
+static uint32_t
+order_resume(struct worker *w, struct message *m, int fd)
+{
+	struct journal *j = journal(w);
+	const struct journal_capture *c =
+	    &j->captures[atomic_load(&j->current)];
+	uint32_t rc = TPM_SUCCESS, min, max;
+
+	(void)fd;
+	w->resume = (enum resume)m->arg;
+	journal_resume(j, w->resume);
+	tpm_buffer_size(c->progress.buffer_size, &min, &max);
+	/* A TPM that is off answers TPM_RC_FAILURE: that is failure mode. */
+	if (!c->progress.powered)
+		return TPM_SUCCESS;
+	w->resuming = true;
+	rc = tpm_power_on();
+	w->resuming = false;
+	if (rc == TPM_SUCCESS)
+		rc = tpm_progress_set(&c->progress);
+	if (rc != TPM_SUCCESS)
+		tpm_power_off();
+	return rc;
 }
 
 static const struct {
@@ -315,6 +365,7 @@ static const struct {
 	[ORDER_SET_STATE] = { order_set_state },
 	[ORDER_BUFFER_SIZE] = { order_buffer_size },
 	[ORDER_GET_INFO] = { order_get_info },
+	[ORDER_RESUME] = { order_resume },
 };
 
 void
@@ -331,6 +382,8 @@ worker_obey(struct worker *w)
 		if (m.type != ORDER_GET_STATE && m.type != ORDER_GET_INFO &&
 		    m.type != ORDER_BUFFER_SIZE)
 			m.size = 0;
+		/* Before the monitor knows that it is done. */
+		journal_capture_order(journal(w));
 		pthread_mutex_unlock(&w->lock);
 		if (channel_send(w->channel.orders, &m, -1) < 0)
 			break;

@@ -13,12 +13,13 @@ struct worker {
 	struct channel channel;
 	pthread_mutex_t lock;		/* libtpms, and all below */
 	pthread_cond_t data_fd_came;
+	pthread_cond_t data_thread_came;
+	bool data_thread_up;
 	int data_fd;			/* what the data thread serves, or -1 */
 	int next_data_fd;		/* what it shall serve next, or -1 */
-	bool state_set;			/* ORDER_SET_STATE since the last INIT */
-	/* The volatile state was given out and no command has run since: it
-	 * lives on elsewhere, so this copy must not be changed by a Shutdown. */
-	bool handed_out;
+	uint32_t answers_at;		/* where the next answer goes */
+	bool resuming;			/* libtpms gets the captured state */
+	enum resume resume;		/* what the guest is sent first */
 	struct tpm_storage storage;
 };
 

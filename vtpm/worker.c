@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <config.h>
-
 #include "vtpm/worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/fdio.h"
+#include "nvram-crypt/crypto.h"
 #include "vtpm/tpm.h"
 #include "vtpm/worker-orders.h"
 
@@ -25,15 +21,6 @@
  * command in one piece, so this is only reached by a guest whose header
  * promises more bytes than it wrote; it gets an error instead of silence. */
 #define REST_TIMEOUT_MS 1000
-
-/* Room for one command more than libtpms takes, so that too long a one is seen
- * as such. */
-#define COMMAND_ROOM (TPM_BUFFER_DEFAULT + 1)
-
-struct data_side {
-	struct worker *worker;
-	uint8_t command[COMMAND_ROOM];
-};
 
 /* What the header at the start of a command says of its size; 0 while there
  * are too few bytes to tell. */
@@ -53,7 +40,7 @@ announced_size(const uint8_t *command, size_t have)
 static int
 read_rest(int fd, uint8_t *command, size_t *have)
 {
-	while (*have < COMMAND_ROOM) {
+	while (*have < JOURNAL_COMMAND) {
 		size_t size = announced_size(command, *have);
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		ssize_t n;
@@ -66,7 +53,7 @@ read_rest(int fd, uint8_t *command, size_t *have)
 			continue;
 		if (rc <= 0)
 			return rc;
-		n = read(fd, command + *have, COMMAND_ROOM - *have);
+		n = read(fd, command + *have, JOURNAL_COMMAND - *have);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -76,30 +63,123 @@ read_rest(int fd, uint8_t *command, size_t *have)
 	return 0;
 }
 
-/* One command and its answer; -1 when the socket is at its end. */
+/* Sends what lies in the answers' memory from the file's offset on. */
 static int
-serve_one(struct data_side *d, int fd)
+send_answer(struct worker *w, int fd, size_t size)
 {
-	const uint8_t *response;
-	size_t have, size;
+	int answers = w->channel.memory.answers_fd;
+
+	while (size > 0) {
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+		ssize_t n = sendfile(fd, answers, NULL, size);
+
+		if (n < 0 && errno == EAGAIN)
+			poll(&p, 1, -1);
+		else if (n == 0 || (n < 0 && errno != EINTR))
+			return -1;
+		else if (n > 0)
+			size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Puts the answer to the command under way where a successor finds it, and
+ * sends it. */
+static int
+answer(struct worker *w, int fd, const uint8_t *response, size_t size)
+{
+	struct journal *j = &w->channel.memory.shared->journal;
+
+	if (size > JOURNAL_ANSWERS - w->answers_at) {
+		if (lseek(w->channel.memory.answers_fd, 0, SEEK_SET) != 0)
+			return -1;
+		w->answers_at = 0;
+	}
+	memcpy(w->channel.memory.answers + w->answers_at, response, size);
+	j->answer_at = w->answers_at;
+	j->answer_size = (uint32_t)size;
+	w->answers_at += (uint32_t)size;
+	atomic_store(&j->run, atomic_load(&j->begun));
+	if (send_answer(w, fd, size) < 0)
+		return -1;
+	atomic_store(&j->answered, atomic_load(&j->run));
+	return 0;
+}
+
+/* What the guest has been waiting for since another worker died. */
+static int
+answer_for_predecessor(struct worker *w, int fd)
+{
+	struct journal *j = &w->channel.memory.shared->journal;
+	enum resume resume = w->resume;
+	uint8_t error[TPM_HEADER_SIZE];
+	off_t sent;
+
+	w->resume = RESUME_QUIETLY;
+	if (resume == RESUME_QUIETLY || resume == RESUME_FAILED)
+		return 0;
+	if (resume == RESUME_ANSWER) {
+		sent = lseek(w->channel.memory.answers_fd, 0, SEEK_CUR);
+		if (sent < j->answer_at ||
+		    sent > (off_t)j->answer_at + j->answer_size)
+			return -1;
+		w->answers_at = j->answer_at + j->answer_size;
+		if (send_answer(w, fd, w->answers_at - (size_t)sent) < 0)
+			return -1;
+		atomic_store(&j->answered, atomic_load(&j->run));
+		return 0;
+	}
+	tpm_error_response(error, resume == RESUME_RETRY ? TPM_RC_RETRY :
+	    TPM_RC_FAILURE);
+	journal_unchanged(j, atomic_load(&j->begun));
+	return answer(w, fd, error, sizeof(error));
+}
+
+/* Takes one command off the socket; -1 when that is at its end. */
+static int
+take_command(struct journal *j, int fd, size_t *size)
+{
 	ssize_t n;
-	int rc;
 
 	do
-		n = read(fd, d->command, sizeof(d->command));
+		n = read(fd, j->command, sizeof(j->command));
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return -1;
-	have = (size_t)n;
-	if (announced_size(d->command, have) != have &&
-	    read_rest(fd, d->command, &have) < 0)
+	*size = (size_t)n;
+	if (announced_size(j->command, *size) != *size &&
+	    read_rest(fd, j->command, size) < 0)
 		return -1;
+	atomic_fetch_add(&j->begun, 1);
+	return 0;
+}
 
-	pthread_mutex_lock(&d->worker->lock);
-	d->worker->handed_out = false;
-	tpm_process(d->command, have, &response, &size);
-	rc = fdio_write(fd, response, size);
-	pthread_mutex_unlock(&d->worker->lock);
+/* One command and its answer; -1 when the socket is at its end. */
+static int
+serve_one(struct worker *w, int fd)
+{
+	struct journal *j = &w->channel.memory.shared->journal;
+	const uint8_t *response;
+	size_t have, size;
+	uint64_t number;
+	bool harmless;
+	int rc;
+
+	if (take_command(j, fd, &have) < 0)
+		return -1;
+	number = atomic_load(&j->begun);
+	pthread_mutex_lock(&w->lock);
+	j->handed_out = false;
+	harmless = journal_is_harmless(j->command, have);
+	tpm_process(j->command, have, &response, &size);
+	/* From here on a command in the buffer is the next one. */
+	memset(j->command, 0, TPM_HEADER_SIZE);
+	if (harmless)
+		journal_unchanged(j, number);
+	rc = answer(w, fd, response, size);
+	if (!harmless)
+		(void)journal_capture(j, number);
+	pthread_mutex_unlock(&w->lock);
 	return rc;
 }
 
@@ -118,20 +198,41 @@ next_data_fd(struct worker *w)
 	return fd;
 }
 
+/*
+ * libtpms takes what the calling thread's default library context is. Here it
+ * gets the one that the monitor made for itself before the fork: its 200 kB of
+ * algorithm tables stay shared pages of the two processes, and are not made
+ * twice. Nothing else of our own cryptography runs in a worker. No generator of
+ * random numbers is in it yet; each process seeds its own.
+ */
+static void
+adopt_crypto(void)
+{
+	if (crypto_context() != NULL)
+		(void)OSSL_LIB_CTX_set0_default(crypto_context());
+}
+
 static void *
 data_thread(void *arg)
 {
-	struct data_side *d = arg;
-	struct worker *w = d->worker;
+	struct worker *w = arg;
+	struct journal *j = &w->channel.memory.shared->journal;
 
+	adopt_crypto();
+	pthread_mutex_lock(&w->lock);
+	w->data_thread_up = true;
+	pthread_cond_signal(&w->data_thread_came);
+	pthread_mutex_unlock(&w->lock);
 	for (;;) {
-		int fd = next_data_fd(w);
+		int fd = next_data_fd(w), rc;
 
-		while (serve_one(d, fd) == 0)
-			;
+		rc = answer_for_predecessor(w, fd);
+		while (rc == 0)
+			rc = serve_one(w, fd);
 		/* The machine has lost its power: QEMU is gone. */
 		pthread_mutex_lock(&w->lock);
 		worker_make_orderly(w);
+		journal_settle(j);
 		worker_data_closed(w);
 		w->data_fd = -1;
 		close(fd);
@@ -147,101 +248,44 @@ on_cancel(int sig)
 	tpm_cancel();
 }
 
-/* How many of descriptors 0 to 2 go to /dev/null: where a sanitizer's report
- * goes to a file, the last one stays. (A pipe's reader would wait for us.) */
-static int
-standard_closed(void)
-{
-#ifdef SANITIZERS
-	struct stat st;
-
-	if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode))
-		return STDERR_FILENO;
-#endif
-	return STDERR_FILENO + 1;
-}
-
-/* Nothing that the monitor had open stays, and libtpms's own messages, which
- * quote commands of the guest, go nowhere. */
-static void
-close_all_but(const int *keep, size_t n)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int closed = standard_closed();
-	unsigned int from = 3;
-
-	for (int fd = 0; fd < closed; fd++)
-		if (null >= 0)
-			dup2(null, fd);
-	/* keep is in rising order. */
-	for (size_t i = 0; i < n; i++) {
-		unsigned int fd = (unsigned int)keep[i];
-
-		if (fd > from)
-			close_range(from, fd - 1, 0);
-		from = fd + 1;
-	}
-	close_range(from, ~0u, 0);
-}
-
-static _Noreturn void
+_Noreturn void
 worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 {
 	static struct worker w = {
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.data_fd_came = PTHREAD_COND_INITIALIZER,
+		.data_thread_came = PTHREAD_COND_INITIALIZER,
 		.data_fd = -1,
 		.next_data_fd = -1,
+		/* The first answer starts the memory file anew. */
+		.answers_at = JOURNAL_ANSWERS,
 	};
-	static struct data_side data = { .worker = &w };
 	struct sigaction cancel = { .sa_handler = on_cancel,
 		.sa_flags = SA_RESTART };
-	int low = channel->orders < channel->needs ? channel->orders :
-	    channel->needs;
-	int high = channel->orders < channel->needs ? channel->needs :
-	    channel->orders;
 	pthread_attr_t attr;
 	pthread_t thread;
-	sigset_t none;
 
 	w.channel = *channel;
 	prctl(PR_SET_NAME, "vtpmd-worker");
-	close_all_but((int[]){ low, high }, 2);
 	/* One heap for both threads: they never allocate at once. */
 	mallopt(M_ARENA_MAX, 1);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	/* A terminal's ^C goes to the whole group; the monitor decides. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	sigaction(WORKER_CANCEL_SIGNAL, &cancel, NULL);
-
+	adopt_crypto();
 	if (worker_setup_tpm(&w) < 0)
 		_exit(1);
 	if (pthread_attr_init(&attr) != 0 ||
 	    pthread_attr_setstacksize(&attr, 256 * 1024) != 0 ||
-	    pthread_create(&thread, &attr, data_thread, &data) != 0)
+	    pthread_create(&thread, &attr, data_thread, &w) != 0)
 		_exit(1);
-	/* The filter is set for all threads at once (SECCOMP_FILTER_FLAG_TSYNC). */
+	/* The filter is set for all threads at once (SECCOMP_FILTER_FLAG_TSYNC),
+	 * and glibc's start of a thread makes calls that it forbids. */
+	pthread_mutex_lock(&w.lock);
+	while (!w.data_thread_up)
+		pthread_cond_wait(&w.data_thread_came, &w.lock);
+	pthread_mutex_unlock(&w.lock);
 	confine(arg);
+	/* What building the filter took. */
+	malloc_trim(0);
 	worker_obey(&w);
 	_exit(0);
-}
-
-int
-worker_start(const struct channel *monitor_end, struct channel *worker_end,
-    void (*confine)(void *), void *arg, pid_t *pid, struct err *err)
-{
-	*pid = fork();
-	if (*pid < 0)
-		return err_sys(err, errno, "cannot start the worker process");
-	if (*pid == 0) {
-		close(monitor_end->orders);
-		close(monitor_end->needs);
-		worker_main(worker_end, confine, arg);
-	}
-	channel_close(worker_end);
-	return 0;
 }

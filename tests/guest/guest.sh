@@ -98,7 +98,8 @@ guest_wait_line() {
 # What the script printed is in $GUEST_RESULTS.
 guest_run() {
 	guest_start "$@"
-	guest_wait "${GUEST_TIMEOUT:-120}" &&
+	# A boot takes 16 s on an idle machine, ten times that on a busy one.
+	guest_wait "${GUEST_TIMEOUT:-300}" &&
 	    grep -q '^guest-exit=0$' "$GUEST_RESULTS"
 }
 
@@ -106,8 +107,10 @@ guest_run() {
 guest_explain() {
 	sed 's/^/# stderr: /' "$GUEST_WORK/stderr"
 	tail -n 20 "$GUEST_RESULTS" | sed 's/^/# results: /'
+	# awk also ends a line that the console has left open, or the next
+	# test's result would be glued to it.
 	tail -n 5 "$GUEST_WORK/console" | tr -d '\033\r' |
-	    sed 's/^/# console: /'
+	    awk '{ print "# console: " $0 }'
 } 2>/dev/null
 
 # The last value that the guest printed as NAME=VALUE.

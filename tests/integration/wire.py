@@ -307,6 +307,13 @@ class Vtpmd:
             self.p.send_signal(sig)
         return self.wait_end()
 
+    def nursery(self):
+        return children(self.p.pid)[0]
+
     def worker(self):
-        with open(f"/proc/{self.p.pid}/task/{self.p.pid}/children") as f:
-            return [int(x) for x in f.read().split()][0]
+        return children(self.nursery())[0]
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(x) for x in f.read().split()]

@@ -13,6 +13,7 @@
 
 static const struct tpm_storage *storage;
 static uint8_t answer[TPM_HEADER_SIZE];
+static bool powered;
 
 uint32_t
 tpm_setup(const struct tpm_storage *s)
@@ -24,18 +25,20 @@ tpm_setup(const struct tpm_storage *s)
 uint32_t
 tpm_power_on(void)
 {
+	powered = true;
 	return 0;
 }
 
 void
 tpm_power_off(void)
 {
+	powered = false;
 }
 
 bool
 tpm_powered(void)
 {
-	return true;
+	return powered;
 }
 
 void
@@ -51,7 +54,9 @@ tpm_process(const uint8_t *command, size_t size, const uint8_t **response,
 	buf_get_u16be(&b, &place);
 	buf_get_u16be(&b, &what);
 	one = (uint8_t)what;
-	if (place == 0x2001)
+	if (!powered)
+		result = TPM_RC_FAILURE;
+	else if (place == 0x2001)
 		result = storage->store(storage->ctx, TPM_STATE_PERMANENT,
 		    &one, 1);
 	else
@@ -87,13 +92,26 @@ tpm_make_orderly(void)
 {
 }
 
+void
+tpm_progress_get(struct tpm_progress *p)
+{
+	*p = (struct tpm_progress){ .powered = powered };
+}
+
+uint32_t
+tpm_progress_set(const struct tpm_progress *p)
+{
+	(void)p;
+	return 0;
+}
+
 uint32_t
 tpm_state_get(enum tpm_state which, uint8_t **data, size_t *size)
 {
 	(void)which;
-	*data = NULL;
-	*size = 0;
-	return 1;
+	*size = 1;
+	*data = calloc(1, 1);
+	return *data == NULL;
 }
 
 uint32_t

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of results: what was measured, the bar, and whether it is met. */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include <stdio.h>
+
+#include "base/err.h"
+
+#define REPORT_CELL 64
+
+struct report_row {
+	char what[REPORT_CELL];
+	char ours[REPORT_CELL];		/* with unit */
+	char other[REPORT_CELL];	/* what it is compared with, and that
+					 * one's value */
+	double ratio;			/* ours / other */
+	double bar;			/* 0: there is none */
+};
+
+struct report;
+
+int report_new(struct report **out, struct err *err);
+void report_free(struct report *r);
+/* Copies the row, and prints it at once so that a person sees it go on. */
+void report_add(struct report *r, const struct report_row *row);
+/* A line below the table. */
+void report_note(struct report *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The table and the notes as Markdown. */
+void report_write(const struct report *r, FILE *f);
+
+#endif

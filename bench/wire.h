@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * TPM commands and the control channel as a client sends them: TPM 2.0 Part 3,
+ * and QEMU's backends/tpm/tpm_ioctl.h. The same bytes go to every peer.
+ */
+#ifndef BENCH_WIRE_H
+#define BENCH_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define WIRE_MAX 4096
+
+struct command {
+	uint8_t bytes[WIRE_MAX];
+	size_t size;
+};
+
+void command_startup(struct command *c);
+void command_self_test(struct command *c);
+void command_get_random(struct command *c, uint16_t size);
+void command_pcr_read(struct command *c);
+void command_pcr_extend(struct command *c);
+/* An ordinary index of size bytes that its own empty password opens. */
+void command_nv_define(struct command *c, uint32_t index, uint16_t size);
+/* fill tells one content from another. */
+void command_nv_write(struct command *c, uint32_t index, uint16_t size,
+    uint8_t fill);
+
+/* Sends a command and reads the answer; ERR_TPM unless that is a success.
+ * *size (may be NULL) is the answer's. */
+int command_run(int fd, const struct command *c, size_t *size,
+    struct err *err);
+
+/* Control channel, over its connected socket. */
+int ctrl_init(int ctrl, struct err *err);
+/* SET_DATAFD: *data is our end. */
+int ctrl_data_fd(int ctrl, int *data, struct err *err);
+/* What QEMU sends at a reset: STOP, SET_BUFFERSIZE, twice, and INIT. */
+int ctrl_reset(int ctrl, struct err *err);
+/* Bytes of the permanent state (GET_STATEBLOB). */
+int ctrl_state_size(int ctrl, size_t *size, struct err *err);
+
+#endif

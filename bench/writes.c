@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * NV_Write to an ordinary index: vtpmd, which answers when the state is
+ * encrypted on the disk; swtpm, which neither encrypts nor syncs; and the
+ * least that a durable write of as many bytes can cost here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "bench/peer.h"
+#include "bench/wire.h"
+
+enum { VTPMD, SWTPM, BARE, N_SUBJECTS };
+
+/* doc/nvram-format.md: a slot's header and its one record's, and that a slot
+ * is written in whole pages. */
+#define SLOT_OVERHEAD (128 + 8)
+#define PAGE 4096
+#define BARE_MAX (64 * 1024)
+
+struct writer {
+	int fd;			/* data socket, or the bare file */
+	uint32_t index;
+	uint16_t size;		/* of the index */
+	size_t bytes;		/* of a bare write */
+	unsigned int count;
+	size_t batch;
+};
+
+static int
+nv_write(void *arg, double *us, struct err *err)
+{
+	struct writer *w = arg;
+	double start = now_us();
+	int rc;
+
+	for (size_t i = 0; i < w->batch; i++) {
+		struct command c;
+
+		/* Another content each time, or libtpms stores nothing. */
+		command_nv_write(&c, w->index, w->size, (uint8_t)++w->count);
+		if ((rc = command_run(w->fd, &c, NULL, err)) < 0)
+			return rc;
+	}
+	*us = (now_us() - start) / (double)w->batch;
+	return 0;
+}
+
+/* Two places in turn, as the two slots. */
+static int
+bare_write(void *arg, double *us, struct err *err)
+{
+	static uint8_t bytes[BARE_MAX];
+	struct writer *w = arg;
+	double start = now_us();
+
+	for (size_t i = 0; i < w->batch; i++) {
+		memset(bytes, (int)++w->count, 16);
+		if (pwrite(w->fd, bytes, w->bytes,
+		    (w->count & 1) * BARE_MAX) != (ssize_t)w->bytes ||
+		    fdatasync(w->fd) < 0)
+			return err_sys(err, errno, "cannot write");
+	}
+	*us = (now_us() - start) / (double)w->batch;
+	return 0;
+}
+
+static int
+bare_open(int *fd, struct err *err)
+{
+	static const uint8_t zeros[2 * BARE_MAX];
+
+	*fd = open("bare", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd < 0 || pwrite(*fd, zeros, sizeof(zeros), 0) !=
+	    sizeof(zeros) || fsync(*fd) < 0)
+		return err_sys(err, errno, "cannot make a file");
+	return 0;
+}
+
+static void
+report_writes(const struct bench *b, const struct writer *w,
+    const struct subject *s)
+{
+	size_t n = b->plan.rounds;
+	struct report_row row = { .bar = 0.8 };
+
+	snprintf(row.what, sizeof(row.what), "NV_Write (%u bytes), durable",
+	    w[VTPMD].size);
+	snprintf(row.ours, sizeof(row.ours), "%.0f us",
+	    subject_median(&s[VTPMD], n));
+	snprintf(row.other, sizeof(row.other), "swtpm, no sync, %.0f us",
+	    subject_median(&s[SWTPM], n));
+	row.ratio = subject_ratio(&s[VTPMD], &s[SWTPM], NULL, n);
+	report_add(b->report, &row);
+	snprintf(row.other, sizeof(row.other),
+	    "bare %zu KiB + fdatasync %.0f us", w[BARE].bytes / 1024,
+	    subject_median(&s[BARE], n));
+	row.ratio = subject_ratio(&s[VTPMD], &s[BARE], NULL, n);
+	row.bar = 1.4;
+	report_add(b->report, &row);
+}
+
+static int
+define(const struct peer *p, uint32_t index, uint16_t size, struct err *err)
+{
+	struct command c;
+
+	command_nv_define(&c, index, size);
+	if (command_run(p->data, &c, NULL, err) < 0)
+		return err_prefix(err, "%s: NV_DefineSpace", p->name);
+	return 0;
+}
+
+static int
+compare(const struct bench *b, const struct peer *vtpmd,
+    const struct peer *swtpm, int bare, uint16_t size, struct err *err)
+{
+	struct writer w[N_SUBJECTS];
+	struct subject s[N_SUBJECTS] = {
+		{ "vtpmd", nv_write, &w[VTPMD], NULL },
+		{ "swtpm", nv_write, &w[SWTPM], NULL },
+		{ "bare write", bare_write, &w[BARE], NULL },
+	};
+	uint32_t index = 0x01500000u + size;
+	size_t state = 0;
+	int rc;
+
+	if ((rc = define(vtpmd, index, size, err)) < 0 ||
+	    (rc = define(swtpm, index, size, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < N_SUBJECTS; i++)
+		w[i] = (struct writer){ .index = index, .size = size,
+			.batch = b->plan.writes };
+	w[VTPMD].fd = vtpmd->data;
+	w[SWTPM].fd = swtpm->data;
+	w[BARE].fd = bare;
+	/* The first write makes the state as large as it stays. */
+	if ((rc = nv_write(&w[VTPMD], &(double){ 0 }, err)) < 0 ||
+	    (rc = ctrl_state_size(vtpmd->ctrl, &state, err)) < 0)
+		return rc;
+	w[BARE].bytes = (state + SLOT_OVERHEAD + PAGE - 1) / PAGE * PAGE;
+	if (w[BARE].bytes > BARE_MAX)
+		return err_set(err, ERR_INTERNAL, "a state of %zu bytes",
+		    state);
+	rc = subjects_measure(s, N_SUBJECTS, b->plan.rounds, err);
+	if (rc == 0)
+		report_writes(b, w, s);
+	subjects_free(s, N_SUBJECTS);
+	return rc;
+}
+
+int
+bench_writes(const struct bench *b, struct err *err)
+{
+	struct peer vtpmd = peer_named(b, PEER_VTPMD, "vm0.nvram");
+	struct peer swtpm = peer_named(b, PEER_SWTPM, "swtpm0");
+	int rc, bare = -1;
+
+	if ((rc = bare_open(&bare, err)) < 0 ||
+	    (rc = peer_power_on(&vtpmd, err)) < 0 ||
+	    (rc = peer_power_on(&swtpm, err)) < 0 ||
+	    (rc = compare(b, &vtpmd, &swtpm, bare, 32, err)) < 0)
+		goto out;
+	rc = compare(b, &vtpmd, &swtpm, bare, 1024, err);
+out:
+	peer_stop(&swtpm);
+	peer_stop(&vtpmd);
+	if (bare >= 0)
+		close(bare);
+	return rc;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A worker dies, and another one takes its place. */
+#include "vtpm/monitor.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "vtpm/nursery.h"
+
+/* Crashes (not kills from outside) within so long a time count together. */
+#define CRASH_WINDOW_S 60
+#define CRASHES_MAX 8
+/* Deaths in a row at the same command before that is given up. */
+#define SAME_MAX 3
+/* Deaths in a row before a worker is even up, from crashes and from kills:
+ * something is wrong here. After a few there are pauses. */
+#define STILLBORN_CRASHES_MAX 3
+#define STILLBORN_KILLS_MAX 50
+#define STILLBORN_PAUSE_MS 20
+
+static void
+finish_with_failure(struct monitor *m, const char *why)
+{
+	log_error("ending: %s", why);
+	channel_close(&m->channel);
+	m->exit_status = 1;
+	m->ended = true;
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool
+is_stillborn(struct monitor *m, int status)
+{
+	struct timespec pause = { .tv_nsec = STILLBORN_PAUSE_MS * 1000000 };
+
+	if (!m->resuming)
+		return false;
+	if (++m->stillborn > STILLBORN_CRASHES_MAX) {
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL ||
+		    m->stillborn > STILLBORN_KILLS_MAX)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/* True when the worker has died of the same input, or crashed, too often. */
+static bool
+is_hopeless(struct monitor *m, const struct journal *j, int status)
+{
+	uint64_t now = now_ms(), begun = atomic_load(&j->begun);
+	bool at_command = begun > atomic_load(&j->run);
+	bool same = at_command && begun == m->deaths.begun + 1 &&
+	    memcmp(j->command, m->deaths.command, sizeof(j->command)) == 0;
+
+	m->deaths.same = same ? m->deaths.same + 1 : at_command;
+	m->deaths.begun = begun;
+	memcpy(m->deaths.command, j->command, sizeof(j->command));
+	if (now - m->deaths.window_start > CRASH_WINDOW_S * 1000) {
+		m->deaths.window_start = now;
+		m->deaths.crashes = 0;
+	}
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		m->deaths.crashes++;
+	return m->deaths.same >= SAME_MAX || m->deaths.crashes >= CRASHES_MAX;
+}
+
+static void
+tell_death(const struct monitor *m, int status)
+{
+	if (WIFSIGNALED(status))
+		log_event(LOG_LEVEL_ERROR, "worker.died", "pid=%d signal=%d%s",
+		    (int)m->worker, WTERMSIG(status),
+		    WTERMSIG(status) == SIGSYS ?
+		    " reason=\"a system call outside its allow list\"" : "");
+	else
+		log_event(LOG_LEVEL_ERROR, "worker.died", "pid=%d exit=%d",
+		    (int)m->worker, WEXITSTATUS(status));
+}
+
+/* What the new worker shall do, from what the old one left. */
+static enum resume
+judge(struct monitor *m, const struct journal *j, int status)
+{
+	off_t sent = lseek(m->channel.memory.answers_fd, 0, SEEK_CUR);
+	enum journal_end end = journal_judge(j, sent < 0 ? 0 : (uint64_t)sent);
+
+	if (is_hopeless(m, j, status)) {
+		log_event(LOG_LEVEL_ERROR, "worker.gave-up", "alarm=1 "
+		    "crashes=%u same_command=%u consequence=\"the TPM is in "
+		    "failure mode until the guest is reset\"",
+		    m->deaths.crashes, m->deaths.same);
+		return end == JOURNAL_IDLE || end == JOURNAL_LOST ?
+		    RESUME_FAILED : RESUME_FAILED_ANSWER;
+	}
+	switch (end) {
+	case JOURNAL_IDLE:
+		return RESUME_QUIETLY;
+	case JOURNAL_ANSWER:
+		return RESUME_ANSWER;
+	case JOURNAL_RETRY:
+		return RESUME_RETRY;
+	case JOURNAL_LOST:
+	case JOURNAL_LOST_PENDING:
+		break;
+	}
+	log_event(LOG_LEVEL_ERROR, "worker.lost-state", "consequence=\"the "
+	    "guest was told of a change that the worker could not keep; the "
+	    "TPM is in failure mode until the guest is reset\"");
+	return end == JOURNAL_LOST ? RESUME_FAILED : RESUME_FAILED_ANSWER;
+}
+
+/* The last step: the order that the old worker did not answer. */
+static void
+give_again(struct monitor *m)
+{
+	struct message order = m->interrupted.order;
+
+	m->resuming = false;
+	log_event(LOG_LEVEL_WARNING, "worker.replaced", "pid=%d after_ms=%llu",
+	    (int)m->worker,
+	    (unsigned long long)(now_ms() - m->deaths.last));
+	if (!m->interrupted.active)
+		return;
+	m->interrupted.active = false;
+	monitor_order(m, m->interrupted.client, &order, m->interrupted.fd,
+	    m->interrupted.done);
+}
+
+static void
+data_given(struct monitor *m, struct client *c, const struct message *reply)
+{
+	(void)c;
+	(void)reply;
+	give_again(m);
+}
+
+static void
+resumed(struct monitor *m, struct client *c, const struct message *reply)
+{
+	struct message order = { .type = ORDER_DATA_FD };
+
+	(void)c;
+	m->stillborn = 0;
+	if (reply->result != 0)
+		log_event(LOG_LEVEL_ERROR, "worker.lost-state", "result=0x%x "
+		    "consequence=\"libtpms does not take the captured state; "
+		    "the TPM is in failure mode until the guest is reset\"",
+		    (unsigned int)reply->result);
+	if (m->data_fd >= 0 && !(m->interrupted.active &&
+	    m->interrupted.order.type == ORDER_DATA_FD))
+		monitor_order(m, NULL, &order, m->data_fd, data_given);
+	else
+		give_again(m);
+}
+
+/* What was under way comes again when the new worker is up. */
+static void
+keep_order(struct monitor *m)
+{
+	if (!m->order.active || m->resuming)
+		return;
+	m->interrupted.active = true;
+	m->interrupted.order = m->order.message;
+	m->interrupted.fd = m->order.message.type == ORDER_DATA_FD ?
+	    m->data_fd : -1;
+	m->interrupted.client = m->order.client;
+	m->interrupted.done = m->order.done;
+}
+
+void
+monitor_worker_gone(struct monitor *m)
+{
+	struct journal *j = &m->channel.memory.shared->journal;
+	struct message order = { .type = ORDER_RESUME };
+	struct err err = { 0 };
+	int status = 0;
+
+	if (m->ended)
+		return;
+	m->deaths.last = now_ms();
+	channel_close(&m->channel);
+	if (nursery_wait(m->nursery, &status, &err) < 0) {
+		finish_with_failure(m, err.text);
+		return;
+	}
+	if (m->ending && m->order.active && m->order.message.type ==
+	    ORDER_SHUTDOWN) {
+		m->ended = true;
+		return;
+	}
+	tell_death(m, status);
+	if (j->state_set) {
+		finish_with_failure(m, "the worker died with state that was "
+		    "brought in and not yet taken; bring it in again");
+		return;
+	}
+	if (is_stillborn(m, status)) {
+		finish_with_failure(m, "no worker comes up");
+		return;
+	}
+	keep_order(m);
+	m->order.active = false;
+	m->resuming = true;
+	order.arg = judge(m, j, status);
+	if (nursery_spawn(m->nursery, &m->channel, &m->worker, &err) < 0) {
+		finish_with_failure(m, err.text);
+		return;
+	}
+	monitor_order(m, NULL, &order, -1, resumed);
+}
