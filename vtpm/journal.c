@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vtpm/journal.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/buf.h"
-#include "base/err.h"
-#include "base/secret.h"
 
 /* Was a command read into the buffer that begun does not count yet? The data
  * thread clears the header before it reads. */
@@ -69,84 +64,4 @@ journal_resume(struct journal *j, enum resume how)
 	atomic_store(&j->captured, begun - 1);
 	atomic_store(&j->answered, begun - 1);
 	atomic_store(&j->run, begun - 1);
-}
-
-void
-journal_capture_order(struct journal *j)
-{
-	uint64_t answered = atomic_load(&j->answered);
-	uint64_t captured = atomic_load(&j->captured);
-
-	/* It is ahead of answered while a successor has yet to answer. */
-	(void)journal_capture(j, captured > answered ? captured : answered);
-}
-
-int
-journal_capture(struct journal *j, uint64_t number)
-{
-	uint32_t next = atomic_load(&j->current) ^ 1;
-	struct journal_capture *c = &j->captures[next];
-	uint8_t *state = NULL;
-	size_t size = 0;
-	int rc = 0;
-
-	if (tpm_powered() && tpm_state_get(TPM_STATE_VOLATILE, &state,
-	    &size) != TPM_RC_SUCCESS)
-		rc = ERR_TPM;
-	else if (size > sizeof(c->state))
-		rc = ERR_FORMAT;
-	if (rc == 0) {
-		if (size > 0)
-			memcpy(c->state, state, size);
-		c->size = (uint32_t)size;
-		tpm_progress_get(&c->progress);
-		atomic_store(&j->current, next);
-		atomic_store(&j->captured, number);
-	}
-	if (state != NULL)
-		cleanse(state, size);
-	free(state);
-	return rc;
-}
-
-void
-journal_unchanged(struct journal *j, uint64_t number)
-{
-	/* Only if the one before was captured, or that would be forgotten. */
-	if (atomic_load(&j->captured) + 1 == number)
-		atomic_store(&j->captured, number);
-}
-
-/* Commands that change no PCR, object, session or other volatile thing when
- * they come without a session (TPM 2.0 Part 3). GetRandom and Hash move the
- * random generator and the clock on; a new worker stirs fresh entropy in, so
- * the generator never repeats itself. */
-static const uint32_t harmless[] = {
-	0x173,	/* ReadPublic */
-	0x169,	/* NV_ReadPublic */
-	0x17a,	/* GetCapability */
-	0x17b,	/* GetRandom */
-	0x17c,	/* GetTestResult */
-	0x17d,	/* Hash */
-	0x17e,	/* PCR_Read */
-	0x181,	/* ReadClock */
-	0x18a,	/* TestParms */
-	0x178,	/* ECC_Parameters */
-	0x177,	/* VerifySignature */
-};
-
-bool
-journal_is_harmless(const uint8_t *command, size_t size)
-{
-	struct buf b = buf_reader(command, size);
-	uint16_t tag;
-	uint32_t code;
-
-	if (buf_get_u16be(&b, &tag) < 0 || buf_get_bytes(&b, NULL, 4) < 0 ||
-	    buf_get_u32be(&b, &code) < 0 || tag != TPM_ST_NO_SESSIONS)
-		return false;
-	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
-		if (harmless[i] == code)
-			return true;
-	return false;
 }

@@ -18,8 +18,8 @@
 #define MORE 0x8000u
 
 static struct worker worker = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	.data_fd = -1, .next_data_fd = -1 };
-static struct data_side side = { .worker = &worker };
+	.data_fd = -1, .next_data_fd = -1,
+	.answers_at = JOURNAL_ANSWERS };
 static struct secret *fresh;	/* state that each input starts from */
 static struct buf in;
 static int guest = -1, data_fd = -1;
@@ -70,6 +70,7 @@ take_answer(void)
 static void
 set_up(void)
 {
+	FUZZ_ASSERT(channel_memory_make(&worker.channel.memory, NULL) == 0);
 	FUZZ_ASSERT(tpm_memory_power_on(NULL, 0, NULL) == 0);
 	fresh = secret_from(secret_bytes(tpm_memory_state()),
 	    secret_size(tpm_memory_state()));
@@ -106,7 +107,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		more = write_piece();
 		/* An answer may leave bytes of the command before it. */
 		if (__real_poll(&p, 1, 0) == 1 &&
-		    serve_one(&side, data_fd) == 0)
+		    serve_one(&worker, data_fd) == 0)
 			take_answer();
 	}
 	(void)fail_end();

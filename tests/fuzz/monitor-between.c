@@ -10,15 +10,17 @@
 #include <sys/socket.h>
 #include <sys/signalfd.h>
 #include <sys/un.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "tests/fuzz/fail.h"
 #include "vtpm/monitor.h"
+#include "vtpm/nursery.h"
 
 #define CLIENTS 4
 #define STEPS_MAX 2000
+#define RESPAWNS_MAX 3
 #define WORKER 0x7ffffffe	/* no such process; kill is replaced anyway */
 
 struct storage {
@@ -32,6 +34,8 @@ static struct {
 	bool hostile;
 	struct monitor monitor;
 	struct channel worker;
+	struct channel_memory memory;
+	unsigned int respawns;
 	int clients[CLIENTS];
 	struct sockaddr_un address;
 	socklen_t address_size;
@@ -98,13 +102,14 @@ __wrap_kill(pid_t pid, int sig)
 	return 0;
 }
 
-pid_t __wrap_waitpid(pid_t pid, int *status, int options);
-pid_t
-__wrap_waitpid(pid_t pid, int *status, int options)
+/* Pauses between deaths take no time here. */
+int __wrap_nanosleep(const struct timespec *t, struct timespec *rest);
+int
+__wrap_nanosleep(const struct timespec *t, struct timespec *rest)
 {
-	FUZZ_ASSERT(pid == WORKER && options == 0);
-	*status = SIGSYS;
-	return pid;
+	(void)t;
+	(void)rest;
+	return 0;
 }
 
 /* -- the steps -- */
@@ -269,8 +274,9 @@ step_shared(struct buf *in)
 	(void)buf_get_u16be(in, &offset);
 	(void)buf_get_u8(in, &size);
 	n = size < buf_left(in) ? size : buf_left(in);
-	(void)buf_get_bytes(in, (area & 1 ? the.worker.shared->needs :
-	    the.worker.shared->orders) + offset, n);
+	(void)buf_get_bytes(in, (area & 2 ?
+	    (uint8_t *)&the.memory.shared->journal : area & 1 ?
+	    the.memory.shared->needs : the.memory.shared->orders) + offset, n);
 }
 
 static void
@@ -352,6 +358,27 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
 	return __real_poll(p, n, 0);
 }
 
+/* A worker that is gone is replaced a few times. */
+int
+nursery_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
+{
+	(void)sock;
+	*pid = WORKER;
+	if (the.respawns++ == RESPAWNS_MAX)
+		return err_set(err, ERR_CLOSED, "no more");
+	channel_close(&the.worker);
+	return channel_make(channel, &the.worker, &the.memory, err);
+}
+
+int
+nursery_wait(int sock, int *status, struct err *err)
+{
+	(void)sock;
+	(void)err;
+	*status = SIGKILL;
+	return 0;
+}
+
 /* -- one run -- */
 
 static int
@@ -384,7 +411,10 @@ begin(uint8_t flags)
 	m->worker = WORKER;
 	m->storage = &storage;
 	m->terminate = flags & 1;
-	FUZZ_ASSERT(channel_make(&m->channel, &the.worker, NULL) == 0);
+	FUZZ_ASSERT(channel_memory_make(&the.memory, NULL) == 0);
+	FUZZ_ASSERT(channel_make(&m->channel, &the.worker, &the.memory,
+	    NULL) == 0);
+	the.respawns = 0;
 	/* An abstract address that the kernel chooses, unix(7). */
 	m->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
@@ -416,7 +446,9 @@ end(void)
 	for (size_t i = 0; i < CLIENTS; i++)
 		if (the.clients[i] >= 0)
 			close(the.clients[i]);
-	channel_unmap(&the.monitor.channel);
+	munmap(the.memory.shared, sizeof(*the.memory.shared));
+	munmap(the.memory.answers, JOURNAL_ANSWERS);
+	close(the.memory.answers_fd);
 }
 
 void
