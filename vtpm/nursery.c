@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <config.h>
+
 #include "vtpm/nursery.h"
 
 #include <errno.h>
@@ -6,6 +8,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +28,20 @@ struct nursery {
 	pid_t worker;
 };
 
+/* How many of descriptors 0 to 2 go to /dev/null: where a sanitizer's report
+ * goes to a file, the last one stays. (A pipe's reader would wait for us.) */
+static int
+standard_closed(void)
+{
+#ifdef SANITIZERS
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+		return STDERR_FILENO;
+#endif
+	return STDERR_FILENO + 1;
+}
+
 /* Nothing that the starter had open stays. Standard descriptors lead nowhere:
  * libtpms's own messages, which quote the guest's commands, must not be seen. */
 static void
@@ -32,8 +49,9 @@ close_all_but(int a, int b)
 {
 	int low = a < b ? a : b, high = a < b ? b : a;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int closed = standard_closed();
 
-	for (int fd = 0; fd < 3; fd++)
+	for (int fd = 0; fd < closed; fd++)
 		if (null >= 0)
 			dup2(null, fd);
 	if (low > 3)

@@ -182,6 +182,13 @@ choose_user(const struct options *o, struct config *config)
 	return config->user;
 }
 
+/* No file of the worker's grows; sanitizers report to one. */
+#ifdef SANITIZERS
+#define WORKER_FILE_MAX RLIM_INFINITY
+#else
+#define WORKER_FILE_MAX 0
+#endif
+
 /* What the nursery does first. Its workers inherit it. */
 static void
 confine_nursery(void *user)
@@ -199,7 +206,7 @@ confine_nursery(void *user)
 static void
 confine_worker(void *user)
 {
-	struct rlimit nothing = { 0, 0 };
+	struct rlimit nothing = { WORKER_FILE_MAX, WORKER_FILE_MAX };
 	struct err err = { 0 };
 
 	(void)user;
@@ -284,8 +291,6 @@ confine_monitor(struct vtpmd *d, struct err *err)
 	int dirs[] = { d->listen_dir, d->pid_file.dir };
 	int rc;
 
-	if (chdir("/") < 0)
-		return err_sys(err, errno, "cannot go to /");
 	if ((rc = sandbox_paths(dirs, 2, err)) < 0 ||
 	    (rc = sandbox_syscalls_monitor(err)) < 0)
 		return rc;
@@ -347,6 +352,9 @@ start(struct vtpmd *d, struct err *err)
 		return rc;
 	if (d->user != NULL && (rc = sandbox_drop_user(d->user, err)) < 0)
 		return rc;
+	/* Before anybody is told, who may look or unmount. */
+	if (chdir("/") < 0)
+		return err_sys(err, errno, "cannot go to /");
 	log_info("ready on %s as user id %u, worker %d", d->address.path,
 	    (unsigned int)geteuid(), (int)d->monitor.worker);
 	if (d->options.daemon && (rc = daemon_ready(d->daemon_ready, err)) < 0)

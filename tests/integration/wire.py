@@ -54,6 +54,13 @@ class Tap:
                        f"got  {got!r:.300}\nwant {want!r:.300}")
 
     def done(self):
+        """The end; in a build with sanitizers, that they found nothing."""
+        for d in Vtpmd.all:
+            d.stop()
+            found = [line for line in d.logged().splitlines()
+                     if "Sanitizer" in line or "runtime error:" in line]
+            if found:
+                self.ok(False, "no finding of a sanitizer", d.logged())
         print(f"1..{self.count}", flush=True)
         sys.exit(1 if self.failed else 0)
 
@@ -239,10 +246,18 @@ class Place:
         return d
 
 
+def has_threadsanitizer():
+    with open(VTPMD, "rb") as f:
+        return b"__tsan_init" in f.read()
+
+
 class Vtpmd:
     """One running vtpmd; its log is a file."""
 
+    all = []
+
     def __init__(self, place, file, options, popen):
+        Vtpmd.all.append(self)
         number = len(place.running)
         self.ctrl = place.path(f"ctrl{number}")
         self.log = place.path(f"log{number}")
