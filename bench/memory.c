@@ -11,14 +11,12 @@
 #define LINE 512
 
 static size_t
-family(pid_t pid, pid_t out[CHILDREN_MAX + 1])
+add_children(pid_t pid, pid_t *out, size_t n)
 {
 	char path[64];
-	size_t n = 0;
 	FILE *f;
 	int child;
 
-	out[n++] = pid;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
 	    (int)pid);
 	if ((f = fopen(path, "re")) == NULL)
@@ -26,6 +24,18 @@ family(pid_t pid, pid_t out[CHILDREN_MAX + 1])
 	while (n <= CHILDREN_MAX && fscanf(f, "%d", &child) == 1)
 		out[n++] = child;
 	fclose(f);
+	return n;
+}
+
+/* Also the children of children: the worker is the nursery's. */
+static size_t
+family(pid_t pid, pid_t out[CHILDREN_MAX + 1])
+{
+	size_t n = 0;
+
+	out[n++] = pid;
+	for (size_t i = 0; i < n; i++)
+		n = add_children(out[i], out, n);
 	return n;
 }
 

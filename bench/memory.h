@@ -22,9 +22,9 @@ struct memory_map {
 	size_t n;
 };
 
-/* Proportional set size of pid and its children together, in kB. */
+/* Proportional set size of pid and all processes below it together, in kB. */
 int memory_pss(pid_t pid, long *kb, struct err *err);
-/* Where the private dirty pages of pid and its children are, largest first. */
+/* Where the private dirty pages of pid and all below it are, largest first. */
 int memory_dirty(pid_t pid, struct memory_map *map, struct err *err);
 
 #endif
