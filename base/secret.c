@@ -28,6 +28,7 @@ secret_new(size_t size)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t map_size;
 	struct secret *s;
+	int rc;
 
 	if (size > SIZE_MAX / 2) {
 		errno = ENOMEM;
@@ -39,7 +40,11 @@ secret_new(size_t size)
 	if (s == MAP_FAILED)
 		return NULL;
 	/* Pages that are never touched cost nothing and hold nothing. */
-	if (mlock2(s, map_size, MLOCK_ONFAULT) < 0) {
+	rc = mlock2(s, map_size, MLOCK_ONFAULT);
+	/* Where there is no mlock2 (valgrind), glibc says EINVAL. */
+	if (rc < 0 && errno == EINVAL)
+		rc = mlock(s, map_size);
+	if (rc < 0) {
 		int sys = errno;
 
 		munmap(s, map_size);

@@ -54,6 +54,8 @@ mean_pss(const struct crowd *c, long *kb, struct err *err)
 	long one, sum = 0;
 	int rc;
 
+	if (c->n == 0)
+		return err_set(err, ERR_INTERNAL, "nobody runs");
 	for (size_t i = 0; i < c->n; i++) {
 		if ((rc = memory_pss(c->peers[i].pid, &one, err)) < 0)
 			return rc;

@@ -9,6 +9,9 @@
 #include "base/err.h"
 #include "base/secret.h"
 
+#define TPM_CC_PCR_EXTEND 0x182
+#define TPM_RS_PW 0x40000009
+
 void
 journal_capture_order(struct journal *j)
 {
@@ -20,10 +23,9 @@ journal_capture_order(struct journal *j)
 }
 
 int
-journal_capture(struct journal *j, uint64_t number)
+journal_capture_prepare(struct journal *j)
 {
-	uint32_t next = atomic_load(&j->current) ^ 1;
-	struct journal_capture *c = &j->captures[next];
+	struct journal_capture *c = &j->captures[atomic_load(&j->current) ^ 1];
 	uint8_t *state = NULL;
 	size_t size = 0;
 	int rc = 0;
@@ -37,14 +39,72 @@ journal_capture(struct journal *j, uint64_t number)
 		if (size > 0)
 			memcpy(c->state, state, size);
 		c->size = (uint32_t)size;
-		tpm_progress_get(&c->progress);
-		atomic_store(&j->current, next);
-		atomic_store(&j->captured, number);
+		atomic_store(&c->log.count, 0);
 	}
 	if (state != NULL)
 		cleanse(state, size);
 	free(state);
 	return rc;
+}
+
+void
+journal_capture_publish(struct journal *j, uint64_t number)
+{
+	uint32_t next = atomic_load(&j->current) ^ 1;
+
+	tpm_progress_get(&j->captures[next].progress);
+	atomic_store(&j->current, next);
+	atomic_store(&j->captured, number);
+}
+
+int
+journal_capture(struct journal *j, uint64_t number)
+{
+	int rc = journal_capture_prepare(j);
+
+	if (rc == 0)
+		journal_capture_publish(j, number);
+	return rc;
+}
+
+bool
+journal_log(struct journal *j, uint64_t number, const uint8_t *command,
+    size_t size)
+{
+	struct journal_log *log = &j->captures[atomic_load(&j->current)].log;
+	uint32_t count = atomic_load(&log->count);
+
+	if (count >= JOURNAL_LOG_MAX || size > JOURNAL_LOG_COMMAND ||
+	    atomic_load(&j->captured) + 1 != number)
+		return false;
+	memcpy(log->entries[count].command, command, size);
+	log->entries[count].size = (uint32_t)size;
+	atomic_store(&log->count, count + 1);
+	atomic_store(&j->captured, number);
+	return true;
+}
+
+uint32_t
+journal_replay(const struct journal *j)
+{
+	const struct journal_log *log =
+	    &j->captures[atomic_load(&j->current)].log;
+	uint32_t count = atomic_load(&log->count);
+
+	if (count > JOURNAL_LOG_MAX)
+		return TPM_RC_FAILURE;
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *response;
+		size_t size;
+
+		if (log->entries[i].size > JOURNAL_LOG_COMMAND)
+			return TPM_RC_FAILURE;
+		tpm_process(log->entries[i].command, log->entries[i].size,
+		    &response, &size);
+		if (!tpm_response_is_success(response, size))
+			return TPM_RC_FAILURE;
+	}
+	return TPM_RC_SUCCESS;
 }
 
 void
@@ -87,4 +147,21 @@ journal_is_harmless(const uint8_t *command, size_t size)
 		if (harmless[i] == code)
 			return true;
 	return false;
+}
+
+/* TPM2_PCR_Extend by one TPM_RS_PW session without authorisation value: its
+ * effect follows from its bytes alone (Part 3, 22.2). */
+bool
+journal_is_repeatable(const uint8_t *command, size_t size)
+{
+	struct buf b = buf_reader(command, size);
+	uint32_t code, auth_size, handle;
+	uint16_t tag;
+
+	return buf_get_u16be(&b, &tag) == 0 && tag == TPM_ST_SESSIONS &&
+	    buf_get_bytes(&b, NULL, 4) == 0 &&
+	    buf_get_u32be(&b, &code) == 0 && code == TPM_CC_PCR_EXTEND &&
+	    buf_get_bytes(&b, NULL, 4) == 0 &&
+	    buf_get_u32be(&b, &auth_size) == 0 && auth_size == 9 &&
+	    buf_get_u32be(&b, &handle) == 0 && handle == TPM_RS_PW;
 }

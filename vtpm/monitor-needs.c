@@ -12,7 +12,6 @@
 
 enum allowed {
 	ALWAYS,
-	WHILE_LOADING,		/* an order that reads state is under way */
 	WHILE_POWERED,		/* or an order is under way */
 };
 
@@ -45,9 +44,9 @@ need_store(struct monitor *m, const struct message *q, struct message *reply)
 	rc = storage_store(m->storage, (enum tpm_state)q->arg,
 	    m->channel.memory.shared->needs, q->size, &err);
 	if (rc < 0)
-		log_event(LOG_LEVEL_ERROR, "storage.lost", "error=\"%s\" "
-		    "consequence=\"the TPM goes into failure mode until the "
-		    "guest is reset; the last stored state is whole\"",
+		log_event(LOG_LEVEL_ERROR, "storage.unavailable", "error=\"%s\" "
+		    "consequence=\"the command is undone and answered "
+		    "TPM_RC_NV_UNAVAILABLE; nothing stored is lost\"",
 		    err.text);
 	return rc;
 }
@@ -85,7 +84,7 @@ static const struct {
 	int (*serve)(struct monitor *m, const struct message *q,
 	    struct message *reply);
 } needs[NEED_LAST + 1] = {
-	[NEED_LOAD] = { "LOAD", WHILE_LOADING, 0, need_load },
+	[NEED_LOAD] = { "LOAD", WHILE_POWERED, 0, need_load },
 	[NEED_STORE] = { "STORE", WHILE_POWERED, CHANNEL_AREA_SIZE,
 	    need_store },
 	[NEED_LOG] = { "LOG", ALWAYS, LOG_TEXT_MAX, need_log },
@@ -98,8 +97,6 @@ is_allowed(const struct monitor *m, enum allowed allowed)
 	switch (allowed) {
 	case ALWAYS:
 		return true;
-	case WHILE_LOADING:
-		return m->order.active && m->order.loading;
 	case WHILE_POWERED:
 		return m->powered || m->order.active;
 	}

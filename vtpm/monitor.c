@@ -34,9 +34,6 @@ monitor_order(struct monitor *m, struct client *c, const struct message *order,
     int fd, order_done *done)
 {
 	m->order.active = true;
-	m->order.loading = order->type == ORDER_INIT ||
-	    order->type == ORDER_GET_STATE ||
-	    order->type == ORDER_SET_STATE || order->type == ORDER_RESUME;
 	m->order.message = *order;
 	m->order.client = c;
 	m->order.done = done;

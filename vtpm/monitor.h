@@ -40,7 +40,6 @@ struct monitor {
 	bool powered;		/* between INIT and STOP */
 	struct {
 		bool active;
-		bool loading;	/* an order for which libtpms reads state */
 		struct message message;
 		struct client *client;
 		order_done *done;

@@ -195,6 +195,16 @@ tpm_error_response(uint8_t out[TPM_HEADER_SIZE], uint32_t rc)
 	buf_put_u32be(&b, rc);
 }
 
+bool
+tpm_response_is_success(const uint8_t *response, size_t size)
+{
+	struct buf b = buf_reader(response, size);
+	uint32_t rc;
+
+	return buf_get_bytes(&b, NULL, 6) == 0 &&
+	    buf_get_u32be(&b, &rc) == 0 && rc == TPM_RC_SUCCESS;
+}
+
 /* Keeps account of Startup and Shutdown (Part 1, 12.2.3). */
 static void
 track_orderly(const uint8_t *command, size_t size, const uint8_t *response,
@@ -288,8 +298,6 @@ tpm_progress_set(const struct tpm_progress *p)
 	struct buf b = buf_writer(command, sizeof(command));
 	const uint8_t *response;
 	size_t size;
-	struct buf r;
-	uint32_t rc = TPM_RC_FAILURE;
 
 	if (getrandom(fresh, sizeof(fresh), 0) != sizeof(fresh))
 		return TPM_FAIL;
@@ -297,19 +305,16 @@ tpm_progress_set(const struct tpm_progress *p)
 	buf_put_u32be(&b, sizeof(command));
 	buf_put_u32be(&b, TPM_CC_STIR_RANDOM);
 	buf_put_tpm2b(&b, fresh, sizeof(fresh));
+	/* Before TPM2_Startup nothing has been drawn. */
 	if (p->started) {
 		tpm_process(command, sizeof(command), &response, &size);
-		r = buf_reader(response, size);
-		buf_get_bytes(&r, NULL, 6);
-		buf_get_u32be(&r, &rc);
-	} else {
-		/* Before TPM2_Startup nothing has been drawn. */
-		rc = TPM_RC_SUCCESS;
+		if (!tpm_response_is_success(response, size))
+			return TPM_RC_FAILURE;
 	}
 	the.started = p->started;
 	the.shut_down = p->shut_down;
 	the.locality = p->locality;
-	return rc;
+	return TPM_RC_SUCCESS;
 }
 
 static enum TPMLIB_StateType

@@ -69,6 +69,9 @@ void tpm_cancel(void);
 /* Writes a ten-byte response with only rc to out. */
 void tpm_error_response(uint8_t out[TPM_HEADER_SIZE], uint32_t rc);
 
+/* Whether a response's code is TPM_RC_SUCCESS. */
+bool tpm_response_is_success(const uint8_t *response, size_t size);
+
 /* Part 1, 12.2.3.2: true when a TPM2_Shutdown was the last command to
  * succeed since the last _TPM_Init, or nothing was started. */
 bool tpm_orderly(void);

@@ -17,18 +17,32 @@ journal(struct worker *w)
 	return &w->channel.memory.shared->journal;
 }
 
-/* Asks the monitor and waits; called with the lock held, so one at a time.
- * Without a monitor there is nothing left to do here. */
+/* Needs are told with the lock held, so one at a time. Without a monitor there
+ * is nothing left to do here. */
+static void
+tell(struct worker *w, enum need need, uint32_t arg, size_t size)
+{
+	struct message m = { .type = need, .arg = arg, .size = (uint32_t)size };
+
+	if (channel_send(w->channel.needs, &m, -1) < 0)
+		_exit(1);
+}
+
+static void
+hear(struct worker *w, struct message *reply)
+{
+	int fd;
+
+	if (channel_recv(w->channel.needs, reply, &fd) < 0)
+		_exit(1);
+}
+
 static int
 ask(struct worker *w, enum need need, uint32_t arg, size_t size,
     struct message *reply)
 {
-	struct message m = { .type = need, .arg = arg, .size = (uint32_t)size };
-	int fd;
-
-	if (channel_send(w->channel.needs, &m, -1) < 0 ||
-	    channel_recv(w->channel.needs, reply, &fd) < 0)
-		_exit(1);
+	tell(w, need, arg, size);
+	hear(w, reply);
 	return reply->result;
 }
 
@@ -58,11 +72,24 @@ store(void *ctx, enum tpm_state which, const uint8_t *data, size_t size)
 {
 	struct worker *w = ctx;
 	struct message reply;
+	bool captured = false;
 
 	if (size > sizeof(w->channel.memory.shared->needs))
 		return ERR_FORMAT;
 	memcpy(w->channel.memory.shared->needs, data, size);
-	return ask(w, NEED_STORE, which, size, &reply);
+	tell(w, NEED_STORE, which, size);
+	/* libtpms stores last of all that a command does, so the volatile state
+	 * is already what it will be (tests/unit/test-journal.c holds it to
+	 * that). Capturing it costs nothing while the disk is busy. */
+	if (w->running)
+		captured = journal_capture_prepare(journal(w)) == 0;
+	hear(w, &reply);
+	if (captured && reply.result == 0)
+		journal_capture_publish(journal(w),
+		    atomic_load(&journal(w)->begun));
+	if (reply.result != 0)
+		w->store_failed = true;
+	return reply.result;
 }
 
 int
@@ -71,6 +98,31 @@ worker_setup_tpm(struct worker *w)
 	w->storage = (struct tpm_storage){ .ctx = w, .load = load,
 		.store = store };
 	return tpm_setup(&w->storage) == TPM_RC_SUCCESS ? 0 : ERR_TPM;
+}
+
+uint32_t
+worker_restore(struct worker *w)
+{
+	const struct journal *j = journal(w);
+	const struct journal_capture *c =
+	    &j->captures[atomic_load(&j->current)];
+	uint32_t rc, min, max;
+
+	tpm_power_off();
+	tpm_buffer_size(c->progress.buffer_size, &min, &max);
+	/* A TPM that is off answers TPM_RC_FAILURE: that is failure mode. */
+	if (!c->progress.powered)
+		return TPM_SUCCESS;
+	w->resuming = true;
+	rc = tpm_power_on();
+	w->resuming = false;
+	if (rc == TPM_SUCCESS)
+		rc = tpm_progress_set(&c->progress);
+	if (rc == TPM_SUCCESS)
+		rc = journal_replay(j);
+	if (rc != TPM_SUCCESS)
+		tpm_power_off();
+	return rc;
 }
 
 void
@@ -324,26 +376,10 @@ order_get_info(struct worker *w, struct message *m, int fd)
 static uint32_t
 order_resume(struct worker *w, struct message *m, int fd)
 {
-	struct journal *j = journal(w);
-	const struct journal_capture *c =
-	    &j->captures[atomic_load(&j->current)];
-	uint32_t rc = TPM_SUCCESS, min, max;
-
 	(void)fd;
 	w->resume = (enum resume)m->arg;
-	journal_resume(j, w->resume);
-	tpm_buffer_size(c->progress.buffer_size, &min, &max);
-	/* A TPM that is off answers TPM_RC_FAILURE: that is failure mode. */
-	if (!c->progress.powered)
-		return TPM_SUCCESS;
-	w->resuming = true;
-	rc = tpm_power_on();
-	w->resuming = false;
-	if (rc == TPM_SUCCESS)
-		rc = tpm_progress_set(&c->progress);
-	if (rc != TPM_SUCCESS)
-		tpm_power_off();
-	return rc;
+	journal_resume(journal(w), w->resume);
+	return worker_restore(w);
 }
 
 static const struct {

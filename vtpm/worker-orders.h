@@ -18,6 +18,9 @@ struct worker {
 	int data_fd;			/* what the data thread serves, or -1 */
 	int next_data_fd;		/* what it shall serve next, or -1 */
 	uint32_t answers_at;		/* where the next answer goes */
+	bool running;			/* a command of the guest's */
+	bool store_failed;		/* while it ran */
+	uint8_t error[TPM_HEADER_SIZE];
 	bool resuming;			/* libtpms gets the captured state */
 	enum resume resume;		/* what the guest is sent first */
 	struct tpm_storage storage;
@@ -26,6 +29,9 @@ struct worker {
 int worker_setup_tpm(struct worker *w);
 /* Takes orders until the monitor is gone. */
 void worker_obey(struct worker *w);
+/* With the lock held: powers the TPM on with the captured state, or leaves it
+ * off if that is what was captured. A TPM_RESULT. */
+uint32_t worker_restore(struct worker *w);
 /* With the lock held: TPM2_Shutdown where the guest sent none. */
 void worker_make_orderly(struct worker *w);
 /* With the lock held: tells the monitor. */

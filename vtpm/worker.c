@@ -83,10 +83,9 @@ send_answer(struct worker *w, int fd, size_t size)
 	return 0;
 }
 
-/* Puts the answer to the command under way where a successor finds it, and
- * sends it. */
+/* Puts the answer to the command under way where a successor finds it. */
 static int
-answer(struct worker *w, int fd, const uint8_t *response, size_t size)
+lay_down(struct worker *w, const uint8_t *response, size_t size)
 {
 	struct journal *j = &w->channel.memory.shared->journal;
 
@@ -100,6 +99,15 @@ answer(struct worker *w, int fd, const uint8_t *response, size_t size)
 	j->answer_size = (uint32_t)size;
 	w->answers_at += (uint32_t)size;
 	atomic_store(&j->run, atomic_load(&j->begun));
+	return 0;
+}
+
+/* Sends the last size bytes of what was laid down. */
+static int
+answer(struct worker *w, int fd, size_t size)
+{
+	struct journal *j = &w->channel.memory.shared->journal;
+
 	if (send_answer(w, fd, size) < 0)
 		return -1;
 	atomic_store(&j->answered, atomic_load(&j->run));
@@ -124,15 +132,14 @@ answer_for_predecessor(struct worker *w, int fd)
 		    sent > (off_t)j->answer_at + j->answer_size)
 			return -1;
 		w->answers_at = j->answer_at + j->answer_size;
-		if (send_answer(w, fd, w->answers_at - (size_t)sent) < 0)
-			return -1;
-		atomic_store(&j->answered, atomic_load(&j->run));
-		return 0;
+		return answer(w, fd, w->answers_at - (size_t)sent);
 	}
 	tpm_error_response(error, resume == RESUME_RETRY ? TPM_RC_RETRY :
 	    TPM_RC_FAILURE);
 	journal_unchanged(j, atomic_load(&j->begun));
-	return answer(w, fd, error, sizeof(error));
+	if (lay_down(w, error, sizeof(error)) < 0)
+		return -1;
+	return answer(w, fd, sizeof(error));
 }
 
 /* Takes one command off the socket; -1 when that is at its end. */
@@ -154,30 +161,74 @@ take_command(struct journal *j, int fd, size_t *size)
 	return 0;
 }
 
+/* Runs the command in the journal, and undoes it where the file could not
+ * take what it stored. */
+static void
+run(struct worker *w, size_t size, const uint8_t **response,
+    size_t *response_size)
+{
+	struct journal *j = &w->channel.memory.shared->journal;
+
+	j->handed_out = false;
+	w->running = true;
+	w->store_failed = false;
+	tpm_process(j->command, size, response, response_size);
+	w->running = false;
+	if (!w->store_failed)
+		return;
+	tpm_error_response(w->error, worker_restore(w) == TPM_RC_SUCCESS ?
+	    TPM_RC_NV_UNAVAILABLE : TPM_RC_FAILURE);
+	*response = w->error;
+	*response_size = sizeof(w->error);
+}
+
+/* What is to be captured of a command that has been run: nothing, a line in the
+ * log, or, after the answer, the whole. */
+enum trace { TRACE_NONE, TRACE_LOG, TRACE_CAPTURE };
+
+static enum trace
+trace_of(const struct worker *w, size_t size)
+{
+	const uint8_t *command = w->channel.memory.shared->journal.command;
+
+	if (journal_is_harmless(command, size))
+		return TRACE_NONE;
+	return journal_is_repeatable(command, size) ? TRACE_LOG : TRACE_CAPTURE;
+}
+
 /* One command and its answer; -1 when the socket is at its end. */
 static int
 serve_one(struct worker *w, int fd)
 {
 	struct journal *j = &w->channel.memory.shared->journal;
+	uint8_t repeatable[JOURNAL_LOG_COMMAND];
 	const uint8_t *response;
 	size_t have, size;
+	enum trace trace;
 	uint64_t number;
-	bool harmless;
 	int rc;
 
 	if (take_command(j, fd, &have) < 0)
 		return -1;
 	number = atomic_load(&j->begun);
 	pthread_mutex_lock(&w->lock);
-	j->handed_out = false;
-	harmless = journal_is_harmless(j->command, have);
-	tpm_process(j->command, have, &response, &size);
+	trace = trace_of(w, have);
+	if (trace == TRACE_LOG && have <= sizeof(repeatable))
+		memcpy(repeatable, j->command, have);
+	run(w, have, &response, &size);
+	if (trace == TRACE_LOG && !tpm_response_is_success(response, size))
+		trace = TRACE_NONE;
 	/* From here on a command in the buffer is the next one. */
 	memset(j->command, 0, TPM_HEADER_SIZE);
-	if (harmless)
+	rc = lay_down(w, response, size);
+	/* Only now: before run counts it, its effect must not be kept. */
+	if (trace == TRACE_NONE || w->store_failed)
 		journal_unchanged(j, number);
-	rc = answer(w, fd, response, size);
-	if (!harmless)
+	else if (trace == TRACE_LOG)
+		(void)journal_log(j, number, repeatable, have);
+	if (rc == 0)
+		rc = answer(w, fd, size);
+	if (atomic_load(&j->captured) != number)
 		(void)journal_capture(j, number);
 	pthread_mutex_unlock(&w->lock);
 	return rc;

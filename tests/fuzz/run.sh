@@ -4,6 +4,7 @@
 # SECONDS in all. New inputs go to tests/fuzz/found in the build folder, where
 # the next run goes on from; a finding is kept there and the status is 1.
 set -u
+: "${top_srcdir:?run me by make fuzz}" "${top_builddir:?}"
 seconds=$1
 shift
 each=$((seconds / $#))

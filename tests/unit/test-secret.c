@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "config.h"
 
+#ifndef SANITIZERS
 /* The value of a line of the smaps entry that p lies in. */
 static int
 smaps(const void *p, const char *field, char *out, size_t size)
@@ -37,6 +38,7 @@ smaps(const void *p, const char *field, char *out, size_t size)
 	fclose(f);
 	return found;
 }
+#endif
 
 Test(secret, starts_as_zero_and_keeps_what_is_put_in)
 {

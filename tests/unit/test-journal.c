@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "vtpm/journal.h"
+#include "vtpm/tpm.h"
+
+/* -- what a dead worker left, as a table -- */
+
+static struct journal journal;
+
+static enum journal_end
+judge(uint64_t begun, uint64_t run, uint64_t answered, uint64_t captured,
+    bool sent, uint8_t first_byte)
+{
+	atomic_store(&journal.begun, begun);
+	atomic_store(&journal.run, run);
+	atomic_store(&journal.answered, answered);
+	atomic_store(&journal.captured, captured);
+	journal.answer_at = 1000;
+	journal.answer_size = 10;
+	journal.command[0] = first_byte;
+	return journal_judge(&journal, sent ? 1010 : 1000);
+}
+
+Test(journal, judges_every_moment_of_a_command)
+{
+	/* Waiting for command 8. */
+	cr_assert_eq(judge(7, 7, 7, 7, true, 0), JOURNAL_IDLE);
+	/* Read, not counted yet. */
+	cr_assert_eq(judge(7, 7, 7, 7, true, 0x80), JOURNAL_RETRY);
+	/* Being run. */
+	cr_assert_eq(judge(8, 7, 7, 7, true, 0x80), JOURNAL_RETRY);
+	/* Stored and captured with it, still being run. */
+	cr_assert_eq(judge(8, 7, 7, 8, true, 0x80), JOURNAL_RETRY);
+	/* Run, not sent: the state before it is there. */
+	cr_assert_eq(judge(8, 8, 7, 7, false, 0), JOURNAL_RETRY);
+	/* Run and captured, not sent. */
+	cr_assert_eq(judge(8, 8, 7, 8, false, 0), JOURNAL_ANSWER);
+	/* Sent, not counted yet. */
+	cr_assert_eq(judge(8, 8, 7, 7, true, 0), JOURNAL_LOST);
+	cr_assert_eq(judge(8, 8, 7, 8, true, 0), JOURNAL_IDLE);
+	/* Sent, not captured. */
+	cr_assert_eq(judge(8, 8, 8, 7, true, 0), JOURNAL_LOST);
+	/* Could not be captured, and the next one is there. */
+	cr_assert_eq(judge(8, 8, 8, 7, true, 0x80), JOURNAL_LOST_PENDING);
+	cr_assert_eq(judge(9, 8, 8, 7, true, 0x80), JOURNAL_LOST_PENDING);
+}
+
+Test(journal, part_of_an_answer_is_no_answer)
+{
+	judge(8, 8, 7, 8, false, 0);
+	cr_assert_eq(journal_judge(&journal, 1009), JOURNAL_ANSWER);
+	cr_assert_eq(journal_judge(&journal, 1010), JOURNAL_IDLE);
+}
+
+/* A successor that dies before it has done its part leaves the same. */
+Test(journal, resuming_can_be_repeated)
+{
+	judge(8, 7, 7, 7, true, 0x80);
+	journal_resume(&journal, RESUME_RETRY);
+	cr_assert_eq(journal_judge(&journal, 0), JOURNAL_RETRY);
+	judge(7, 7, 7, 7, true, 0x80);
+	journal_resume(&journal, RESUME_RETRY);
+	cr_assert_eq(journal_judge(&journal, 0), JOURNAL_RETRY);
+	cr_assert_eq(atomic_load(&journal.begun), 8);
+	judge(8, 8, 7, 8, false, 0);
+	journal_resume(&journal, RESUME_ANSWER);
+	cr_assert_eq(journal_judge(&journal, 1000), JOURNAL_ANSWER);
+	judge(9, 8, 8, 7, true, 0x80);
+	journal.captures[journal.current].progress.powered = true;
+	journal_resume(&journal, RESUME_FAILED_ANSWER);
+	cr_assert_eq(journal_judge(&journal, 0), JOURNAL_RETRY);
+	cr_assert(!journal.captures[journal.current].progress.powered,
+	    "lost state stays lost");
+}
+
+/* -- with libtpms -- */
+
+static uint8_t *permanent, *captured;
+static size_t permanent_size, captured_size;
+static bool resuming;
+
+static int
+load(void *ctx, enum tpm_state which, const uint8_t **data, size_t *size)
+{
+	const struct journal_capture *c = &journal.captures[journal.current];
+
+	(void)ctx;
+	if (which == TPM_STATE_PERMANENT && permanent != NULL) {
+		*data = permanent;
+		*size = permanent_size;
+		return 0;
+	}
+	if (which == TPM_STATE_VOLATILE && resuming) {
+		*data = c->state;
+		*size = c->size;
+		return 0;
+	}
+	return ERR_NOTFOUND;
+}
+
+static int
+store(void *ctx, enum tpm_state which, const uint8_t *data, size_t size)
+{
+	(void)ctx;
+	(void)which;
+	permanent = realloc(permanent, size);
+	memcpy(permanent, data, size);
+	permanent_size = size;
+	/* Manufacture stores before there is a TPM. */
+	if (!tpm_powered())
+		return 0;
+	free(captured);
+	cr_assert_eq(tpm_state_get(TPM_STATE_VOLATILE, &captured,
+	    &captured_size), 0);
+	return 0;
+}
+
+static const struct tpm_storage storage = { .load = load, .store = store,
+	.may_manufacture = true };
+
+static size_t
+unhex(const char *hex, uint8_t *out)
+{
+	size_t n = strlen(hex) / 2;
+
+	for (size_t i = 0; i < n; i++) {
+		char two[3] = { hex[2 * i], hex[2 * i + 1], '\0' };
+
+		out[i] = (uint8_t)strtoul(two, NULL, 16);
+	}
+	return n;
+}
+
+#define OWNER "40000001"
+#define COUNTER "01500011"
+#define BY_PASSWORD "00000009" "40000009" "0000" "00" "0000"
+#define EXTEND_16 "800200000041" "00000182" "00000010" BY_PASSWORD \
+	"00000001" "000b" \
+	"0505050505050505050505050505050505050505050505050505050505050505"
+
+static void
+run(const char *hex)
+{
+	const uint8_t *response;
+	uint8_t command[512];
+	size_t size = unhex(hex, command);
+
+	tpm_process(command, size, &response, &size);
+	cr_assert(tpm_response_is_success(response, size), "%s", hex);
+}
+
+static void
+power_on(void)
+{
+	cr_assert_eq(tpm_setup(&storage), 0);
+	cr_assert_eq(tpm_power_on(), 0);
+	run("80010000000c000001440000");
+}
+
+/* worker-orders.c captures while the monitor writes: true only if libtpms
+ * stores last of all. */
+Test(journal, the_state_is_final_when_libtpms_stores)
+{
+	static const char *const commands[] = {
+		/* NV_DefineSpace of a counter, NV_Increment twice */
+		"80020000002d0000012a" OWNER BY_PASSWORD "0000" "000e"
+		    COUNTER "000b" "00060016" "0000" "0008",
+		"80020000001f00000134" OWNER COUNTER BY_PASSWORD,
+		"80020000001f00000134" OWNER COUNTER BY_PASSWORD,
+		/* Clear, with the lockout's authorisation */
+		"80020000001b00000126" "4000000c" BY_PASSWORD,
+		/* Shutdown(STATE) */
+		"80010000000c000001450001",
+	};
+
+	power_on();
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		uint8_t *after;
+		size_t size;
+
+		free(captured);
+		captured = NULL;
+		run(commands[i]);
+		cr_assert_not_null(captured, "%s stores nothing", commands[i]);
+		cr_assert_eq(tpm_state_get(TPM_STATE_VOLATILE, &after, &size),
+		    0);
+		cr_assert_eq(size, captured_size);
+		cr_assert_eq(memcmp(after, captured, size), 0, "%s",
+		    commands[i]);
+		free(after);
+	}
+}
+
+static void
+pcr_16(uint8_t digest[32])
+{
+	const uint8_t *response;
+	uint8_t command[20];
+	size_t size = unhex("8001000000140000017e00000001000b03000001",
+	    command);
+
+	tpm_process(command, size, &response, &size);
+	cr_assert(tpm_response_is_success(response, size));
+	memcpy(digest, response + size - 32, 32);
+}
+
+Test(journal, a_log_is_run_again)
+{
+	uint8_t extend[512], before[32], after[32];
+	size_t size = unhex(EXTEND_16, extend);
+
+	power_on();
+	cr_assert_eq(journal_capture(&journal, 1), 0);
+	cr_assert(journal_is_repeatable(extend, size));
+	run(EXTEND_16);
+	cr_assert(journal_log(&journal, 2, extend, size));
+	run(EXTEND_16);
+	cr_assert(!journal_log(&journal, 4, extend, size), "3 is missing");
+	cr_assert(journal_log(&journal, 3, extend, size));
+	pcr_16(before);
+	tpm_power_off();
+	resuming = true;
+	cr_assert_eq(tpm_power_on(), 0);
+	cr_assert_eq(tpm_progress_set(
+	    &journal.captures[journal.current].progress), 0);
+	cr_assert_eq(journal_replay(&journal), 0);
+	pcr_16(after);
+	cr_assert_eq(memcmp(before, after, 32), 0);
+}
+
+Test(journal, a_full_log_asks_for_a_capture)
+{
+	uint8_t extend[512];
+	size_t size = unhex(EXTEND_16, extend);
+
+	power_on();
+	cr_assert_eq(journal_capture(&journal, 0), 0);
+	for (uint64_t i = 1; i <= JOURNAL_LOG_MAX; i++)
+		cr_assert(journal_log(&journal, i, extend, size));
+	cr_assert(!journal_log(&journal, JOURNAL_LOG_MAX + 1, extend, size));
+	cr_assert_eq(journal_capture(&journal, JOURNAL_LOG_MAX + 1), 0);
+	cr_assert(journal_log(&journal, JOURNAL_LOG_MAX + 2, extend, size));
+	cr_assert(!journal_log(&journal, JOURNAL_LOG_MAX + 3, extend,
+	    JOURNAL_LOG_COMMAND + 1), "too long");
+}
+
+Test(journal, only_plain_commands_are_harmless_or_repeatable)
+{
+	uint8_t c[512];
+	size_t n = unhex("80010000000c0000017b0008", c);
+
+	cr_assert(journal_is_harmless(c, n));
+	cr_assert(!journal_is_repeatable(c, n));
+	c[1] = 2;	/* GetRandom with a session rolls its nonces */
+	cr_assert(!journal_is_harmless(c, n));
+	cr_assert(!journal_is_harmless(c, 9), "cut short");
+	n = unhex(EXTEND_16, c);
+	cr_assert(!journal_is_harmless(c, n));
+	c[21] = 1;	/* another session than TPM_RS_PW */
+	cr_assert(!journal_is_repeatable(c, n));
+	n = unhex("80010000000c000001440000", c);
+	cr_assert(!journal_is_harmless(c, n), "Startup");
+}
