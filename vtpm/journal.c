@@ -28,8 +28,10 @@ journal_judge(const struct journal *j, uint64_t sent)
 	if (captured < answered)
 		return begun > answered || (begun == answered &&
 		    command_taken(j)) ? JOURNAL_LOST_PENDING : JOURNAL_LOST;
+	/* What has been captured with its own effect must not happen twice. */
 	if (begun > answered)
-		return JOURNAL_RETRY;
+		return begun > run && captured < begun && command_taken(j) ?
+		    JOURNAL_RERUN : JOURNAL_RETRY;
 	return command_taken(j) ? JOURNAL_RETRY : JOURNAL_IDLE;
 }
 
@@ -52,7 +54,7 @@ journal_resume(struct journal *j, enum resume how)
 	/* Whatever happens next, a TPM that has lost state stays off. */
 	if (how == RESUME_FAILED || how == RESUME_FAILED_ANSWER)
 		j->captures[atomic_load(&j->current)].progress.powered = false;
-	if (how == RESUME_ANSWER)
+	if (how == RESUME_ANSWER || how == RESUME_RERUN)
 		return;
 	if (how == RESUME_QUIETLY || how == RESUME_FAILED) {
 		journal_settle(j);

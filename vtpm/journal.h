@@ -63,6 +63,7 @@ struct journal {
 	_Atomic uint64_t begun, run, answered, captured;
 	_Atomic uint32_t current;	/* which of captures */
 	uint32_t answer_at, answer_size;
+	uint32_t command_size;
 	bool state_set;			/* SET_STATE that no INIT has used yet */
 	bool handed_out;		/* see struct worker */
 	uint8_t command[JOURNAL_COMMAND];
@@ -74,8 +75,9 @@ enum journal_end {
 	JOURNAL_IDLE,		/* none, or answered, and all is captured */
 	JOURNAL_ANSWER,		/* run and captured, but not answered: the answer
 				 * that lies there is to be sent */
-	JOURNAL_RETRY,		/* not run to its end: TPM_RC_RETRY, with the state
-				 * before it */
+	JOURNAL_RERUN,		/* not run to its end, and still there: it can be
+				 * run again, with the state before it */
+	JOURNAL_RETRY,		/* the same but for the command: TPM_RC_RETRY */
 	JOURNAL_LOST,		/* answered, but its change was not captured */
 	JOURNAL_LOST_PENDING,	/* the same, and another one waits */
 };
@@ -87,6 +89,7 @@ enum journal_end journal_judge(const struct journal *j, uint64_t sent);
 enum resume {
 	RESUME_QUIETLY,		/* captured state, nobody waits */
 	RESUME_ANSWER,		/* captured state, what lies there is sent */
+	RESUME_RERUN,		/* captured state, the command is run again */
 	RESUME_RETRY,		/* captured state, TPM_RC_RETRY is sent */
 	RESUME_FAILED,		/* failure mode until the next INIT */
 	RESUME_FAILED_ANSWER,	/* the same, and TPM_RC_FAILURE is sent */

@@ -14,8 +14,10 @@
 /* Crashes (not kills from outside) within so long a time count together. */
 #define CRASH_WINDOW_S 60
 #define CRASHES_MAX 8
-/* Deaths in a row at the same command before that is given up. */
-#define SAME_MAX 3
+/* Deaths in a row at the same command before that is given up: of crashes, and
+ * of kills, which may have to do with something else. */
+#define SAME_CRASHES_MAX 3
+#define SAME_KILLS_MAX 20
 /* Deaths in a row before a worker is even up, from crashes and from kills:
  * something is wrong here. After a few there are pauses. */
 #define STILLBORN_CRASHES_MAX 3
@@ -61,8 +63,11 @@ static bool
 is_hopeless(struct monitor *m, const struct journal *j, int status)
 {
 	uint64_t now = now_ms(), begun = atomic_load(&j->begun);
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	bool at_command = begun > atomic_load(&j->run);
-	bool same = at_command && begun == m->deaths.begun + 1 &&
+	/* Run again it has the same number, sent again the next. */
+	bool same = at_command && (begun == m->deaths.begun ||
+	    begun == m->deaths.begun + 1) &&
 	    memcmp(j->command, m->deaths.command, sizeof(j->command)) == 0;
 
 	m->deaths.same = same ? m->deaths.same + 1 : at_command;
@@ -72,9 +77,10 @@ is_hopeless(struct monitor *m, const struct journal *j, int status)
 		m->deaths.window_start = now;
 		m->deaths.crashes = 0;
 	}
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+	if (!killed)
 		m->deaths.crashes++;
-	return m->deaths.same >= SAME_MAX || m->deaths.crashes >= CRASHES_MAX;
+	return m->deaths.same >= (killed ? SAME_KILLS_MAX : SAME_CRASHES_MAX) ||
+	    m->deaths.crashes >= CRASHES_MAX;
 }
 
 static void
@@ -110,6 +116,10 @@ judge(struct monitor *m, const struct journal *j, int status)
 		return RESUME_QUIETLY;
 	case JOURNAL_ANSWER:
 		return RESUME_ANSWER;
+	case JOURNAL_RERUN:
+		/* What has reached the disk must not happen twice unasked. */
+		return m->deaths.same > 1 || m->stored_at ==
+		    atomic_load(&j->begun) ? RESUME_RETRY : RESUME_RERUN;
 	case JOURNAL_RETRY:
 		return RESUME_RETRY;
 	case JOURNAL_LOST:

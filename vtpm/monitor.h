@@ -54,6 +54,7 @@ struct monitor {
 		struct client *client;
 		order_done *done;
 	} interrupted;
+	uint64_t stored_at;	/* the command that last stored, by number */
 	bool resuming;		/* a new worker is not yet up */
 	unsigned int stillborn;	/* workers in a row that never were */
 	struct {

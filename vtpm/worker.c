@@ -114,34 +114,6 @@ answer(struct worker *w, int fd, size_t size)
 	return 0;
 }
 
-/* What the guest has been waiting for since another worker died. */
-static int
-answer_for_predecessor(struct worker *w, int fd)
-{
-	struct journal *j = &w->channel.memory.shared->journal;
-	enum resume resume = w->resume;
-	uint8_t error[TPM_HEADER_SIZE];
-	off_t sent;
-
-	w->resume = RESUME_QUIETLY;
-	if (resume == RESUME_QUIETLY || resume == RESUME_FAILED)
-		return 0;
-	if (resume == RESUME_ANSWER) {
-		sent = lseek(w->channel.memory.answers_fd, 0, SEEK_CUR);
-		if (sent < j->answer_at ||
-		    sent > (off_t)j->answer_at + j->answer_size)
-			return -1;
-		w->answers_at = j->answer_at + j->answer_size;
-		return answer(w, fd, w->answers_at - (size_t)sent);
-	}
-	tpm_error_response(error, resume == RESUME_RETRY ? TPM_RC_RETRY :
-	    TPM_RC_FAILURE);
-	journal_unchanged(j, atomic_load(&j->begun));
-	if (lay_down(w, error, sizeof(error)) < 0)
-		return -1;
-	return answer(w, fd, sizeof(error));
-}
-
 /* Takes one command off the socket; -1 when that is at its end. */
 static int
 take_command(struct journal *j, int fd, size_t *size)
@@ -157,6 +129,7 @@ take_command(struct journal *j, int fd, size_t *size)
 	if (announced_size(j->command, *size) != *size &&
 	    read_rest(fd, j->command, size) < 0)
 		return -1;
+	j->command_size = (uint32_t)*size;
 	atomic_fetch_add(&j->begun, 1);
 	return 0;
 }
@@ -196,20 +169,19 @@ trace_of(const struct worker *w, size_t size)
 	return journal_is_repeatable(command, size) ? TRACE_LOG : TRACE_CAPTURE;
 }
 
-/* One command and its answer; -1 when the socket is at its end. */
+/* Runs and answers the command that begun counts; -1 when the socket is at its
+ * end. */
 static int
-serve_one(struct worker *w, int fd)
+serve_taken(struct worker *w, int fd, size_t have)
 {
 	struct journal *j = &w->channel.memory.shared->journal;
 	uint8_t repeatable[JOURNAL_LOG_COMMAND];
 	const uint8_t *response;
-	size_t have, size;
 	enum trace trace;
 	uint64_t number;
+	size_t size;
 	int rc;
 
-	if (take_command(j, fd, &have) < 0)
-		return -1;
 	number = atomic_load(&j->begun);
 	pthread_mutex_lock(&w->lock);
 	trace = trace_of(w, have);
@@ -232,6 +204,47 @@ serve_one(struct worker *w, int fd)
 		(void)journal_capture(j, number);
 	pthread_mutex_unlock(&w->lock);
 	return rc;
+}
+
+static int
+serve_one(struct worker *w, int fd)
+{
+	size_t size;
+
+	if (take_command(&w->channel.memory.shared->journal, fd, &size) < 0)
+		return -1;
+	return serve_taken(w, fd, size);
+}
+
+/* What the guest has been waiting for since another worker died. */
+static int
+answer_for_predecessor(struct worker *w, int fd)
+{
+	struct journal *j = &w->channel.memory.shared->journal;
+	enum resume resume = w->resume;
+	uint8_t error[TPM_HEADER_SIZE];
+	off_t sent;
+
+	w->resume = RESUME_QUIETLY;
+	if (resume == RESUME_QUIETLY || resume == RESUME_FAILED)
+		return 0;
+	if (resume == RESUME_ANSWER) {
+		sent = lseek(w->channel.memory.answers_fd, 0, SEEK_CUR);
+		if (sent < j->answer_at ||
+		    sent > (off_t)j->answer_at + j->answer_size)
+			return -1;
+		w->answers_at = j->answer_at + j->answer_size;
+		return answer(w, fd, w->answers_at - (size_t)sent);
+	}
+	if (resume == RESUME_RERUN)
+		return j->command_size > JOURNAL_COMMAND ? -1 :
+		    serve_taken(w, fd, j->command_size);
+	tpm_error_response(error, resume == RESUME_RETRY ? TPM_RC_RETRY :
+	    TPM_RC_FAILURE);
+	journal_unchanged(j, atomic_load(&j->begun));
+	if (lay_down(w, error, sizeof(error)) < 0)
+		return -1;
+	return answer(w, fd, sizeof(error));
 }
 
 static int

@@ -47,18 +47,18 @@ tpm_process(const uint8_t *command, size_t size, const uint8_t **response,
 {
 	struct buf b = buf_reader(command, size);
 	uint16_t place = 0, what = 0;
-	uint8_t one;
+	const uint8_t *data;
+	size_t data_size;
 	int result;
 
 	buf_get_bytes(&b, NULL, 6);
 	buf_get_u16be(&b, &place);
 	buf_get_u16be(&b, &what);
-	one = (uint8_t)what;
 	if (!powered)
 		result = TPM_RC_FAILURE;
 	else if (place == 0x2001)
-		result = storage->store(storage->ctx, TPM_STATE_PERMANENT,
-		    &one, 1);
+		result = -storage->load(storage->ctx, (enum tpm_state)what,
+		    &data, &data_size);
 	else
 		result = probe(what);
 	tpm_error_response(answer, (uint32_t)result);

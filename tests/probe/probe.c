@@ -33,6 +33,7 @@ static const char *const names[PROBE_LAST + 1] = {
 	[PROBE_SETUID] = "become root",
 	[PROBE_OTHER_MEM] = "open another process's memory",
 	[PROBE_MEMFD] = "make an anonymous file",
+	[PROBE_DIE] = "die",
 };
 
 const char *
@@ -130,6 +131,8 @@ attempt(unsigned int what, pid_t other)
 	case PROBE_OTHER_MEM:
 		snprintf(mem, sizeof(mem), "/proc/%d/mem", (int)other);
 		return try_open(mem, O_RDONLY);
+	case PROBE_DIE:
+		_exit(3);
 	case PROBE_MEMFD:
 		return memfd_create("probe", 0);
 	default:

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control channel that QEMU's tpm_emulator and swtpm_ioctl speak (qemu
+ * backends/tpm/tpm_ioctl.h and tpm_emulator.c of 7.2 to 10.2). Big-endian: a
+ * 4-byte command, then its request; answers begin with a TPM_RESULT, but
+ * GET_CAPABILITY's. doc/protocols.md has the table.
+ */
+#ifndef VTPM_CONTROL_H
+#define VTPM_CONTROL_H
+
+#include "vtpm/monitor.h"
+
+enum {
+	CMD_GET_CAPABILITY = 1, CMD_INIT, CMD_SHUTDOWN, CMD_GET_TPMESTABLISHED,
+	CMD_SET_LOCALITY, CMD_HASH_START, CMD_HASH_DATA, CMD_HASH_END,
+	CMD_CANCEL_TPM_CMD, CMD_STORE_VOLATILE, CMD_RESET_TPMESTABLISHED,
+	CMD_GET_STATEBLOB, CMD_SET_STATEBLOB, CMD_STOP, CMD_GET_CONFIG,
+	CMD_SET_DATAFD, CMD_SET_BUFFERSIZE, CMD_GET_INFO, CMD_LOCK_STORAGE,
+	CMD_LAST = CMD_LOCK_STORAGE,
+};
+
+struct command {
+	const char *name;
+	size_t request_min;	/* bytes after the command number ... */
+	size_t request_max;	/* ... some peers send their union's padding */
+	size_t length_at;	/* the offset of a u32 that announces more bytes
+				 * after request_min; 0: none */
+	bool any_time;		/* does not need the worker: also while an order
+				 * is under way */
+	bool powered;		/* only between INIT and STOP */
+	bool stopped;		/* only outside that */
+	/* A client to be dropped is a negative code. */
+	int (*run)(struct monitor *m, struct client *c, struct buf *request);
+};
+
+/* control-run.c; by number, 0 is none. */
+extern const struct command control_commands[CMD_LAST + 1];
+
+/* Sends a bare TPM_RESULT. */
+int control_answer(struct client *c, uint32_t result);
+
+#endif
