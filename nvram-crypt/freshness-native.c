@@ -187,9 +187,10 @@ report(enum log_level level, const char *event, const char *reason,
 	    " record_epoch=%" PRIu64, uuid, reason, c->epoch, r->epoch);
 }
 
+/* *accepted: refused but for the administrator's word. */
 static int
 judge(const struct freshness_record *r, const struct freshness_claim *c,
-    bool accept, struct err *err)
+    bool accept, bool *accepted, struct err *err)
 {
 	enum freshness_verdict v = freshness_judge(r, c);
 	const char *reason = v == FRESHNESS_OLDER ? "older" : "forked";
@@ -202,6 +203,7 @@ judge(const struct freshness_record *r, const struct freshness_claim *c,
 		return 0;
 	}
 	if (accept) {
+		*accepted = true;
 		report(LOG_LEVEL_WARNING, "freshness.accepted", reason, r, c);
 		return 0;
 	}
@@ -248,7 +250,7 @@ adopt(struct freshness_native *fn, const struct freshness_claim *c,
 /* Opens, locks and reads; judges. On success fn->record is what to go from. */
 static int
 take_record(struct freshness_native *fn, const struct freshness_claim *c,
-    bool accept, struct err *err)
+    bool accept, bool *accepted, struct err *err)
 {
 	struct err why = { 0 };
 	int rc;
@@ -265,11 +267,12 @@ take_record(struct freshness_native *fn, const struct freshness_claim *c,
 	if (rc == ERR_FORMAT) {
 		memset(&fn->record, 0, sizeof(fn->record));
 		memcpy(fn->record.uuid, c->uuid, UUID_SIZE);
+		*accepted = accept;
 		return judge_missing(rc, c, accept, err);
 	}
 	if (rc < 0)
 		return err_set(err, rc, "%s", why.text);
-	return judge(&fn->record, c, accept, err);
+	return judge(&fn->record, c, accept, accepted, err);
 }
 
 static void
@@ -294,28 +297,46 @@ advance(struct freshness_native *fn, struct freshness_record *next,
 	return 0;
 }
 
+/*
+ * The record of an opening of c after *now. One that goes on from openings that
+ * failed grants an epoch more and leaves the rest: what they found may still be
+ * what a power cut brings back. Any other starts anew, above whatever was used.
+ */
+static void
+begin_opening(struct freshness_record *next, const struct freshness_record *now,
+    const struct freshness_claim *c, bool accepted)
+{
+	*next = *now;
+	if (now->state == FRESHNESS_OPENING && !accepted &&
+	    c->epoch <= now->epoch) {
+		next->epoch++;
+		return;
+	}
+	next->state = FRESHNESS_OPENING;
+	memcpy(next->uuid, c->uuid, UUID_SIZE);
+	next->previous = c->epoch;
+	next->since = c->epoch > now->epoch ? c->epoch : now->epoch;
+	next->epoch = next->since + 1;
+	/* While nobody runs it a file closed cleanly does not change, and of
+	 * an accepted one only this copy is; one that was open when its owner
+	 * died may still lose what was not synced, if power fails now. */
+	next->from_clean = accepted || now->state == FRESHNESS_CLEAN;
+	memcpy(next->digest, c->digest, sizeof(next->digest));
+}
+
 static int
 native_acquire(struct freshness *f, const struct freshness_claim *c,
     bool accept, uint64_t *epoch, struct err *err)
 {
 	struct freshness_native *fn = (struct freshness_native *)f;
-	struct freshness_record next = { .state = FRESHNESS_OPENING };
+	struct freshness_record next;
+	bool accepted = false;
 	int rc;
 
 	drop_record(fn);	/* of an attempt before that failed half-way */
-	if ((rc = take_record(fn, c, accept, err)) < 0)
+	if ((rc = take_record(fn, c, accept, &accepted, err)) < 0)
 		goto out;
-	memcpy(next.uuid, c->uuid, UUID_SIZE);
-	next.epoch = (c->epoch > fn->record.epoch ? c->epoch :
-	    fn->record.epoch) + 1;
-	next.previous = c->epoch;
-	/* While nobody runs it a file closed cleanly does not change; one
-	 * that was open when its owner died may still lose what was not
-	 * synced, if power fails now. */
-	next.from_clean = fn->record.state == FRESHNESS_CLEAN ||
-	    (fn->record.state == FRESHNESS_OPENING && fn->record.from_clean &&
-	    c->epoch == fn->record.previous);
-	memcpy(next.digest, c->digest, sizeof(next.digest));
+	begin_opening(&next, &fn->record, c, accepted);
 	/* What was read may be in the page cache only, if its writer was
 	 * killed or its sync failed; the other sector is overwritten on the
 	 * strength of it, so first write it once more. */
@@ -350,7 +371,7 @@ native_confirm(struct freshness *f, struct err *err)
 	if ((rc = check_owned(fn, err)) < 0)
 		return rc;
 	next.state = FRESHNESS_OPEN;
-	next.previous = 0;
+	next.previous = next.since = 0;
 	next.from_clean = false;
 	memset(next.digest, 0, sizeof(next.digest));
 	return advance(fn, &next, err);

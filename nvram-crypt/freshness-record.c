@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "nvram-crypt/crypto.h"
 
-#define VERSION 1u
+#define VERSION 2u
 #define CHECKSUM_AT (FRESHNESS_SECTOR_SIZE - SHA256_SIZE)
 
 static const uint8_t magic[8] = { 'V', 'T', 'P', 'M', 'F', 'R', 'S', 'H' };
@@ -20,16 +20,20 @@ same_digest(const struct freshness_record *r, const struct freshness_claim *c)
 /*
  * An owner that got as far as OPENING may have written its epoch or not, and
  * so may one before it that failed to; none of them has changed the state, so
- * every epoch after the previous up to the granted one is as good. The
- * previous epoch itself must still be what it was.
+ * every epoch granted since the file was last judged anew is as good. That is
+ * not every epoch above the previous one: a restored copy is of an old epoch,
+ * and what was used between it and the restore stays refused. The previous
+ * epoch itself must still be what it was.
  */
 static enum freshness_verdict
 judge_opening(const struct freshness_record *r,
     const struct freshness_claim *c)
 {
-	if (c->epoch < r->previous)
+	if (c->epoch > r->since)
+		return FRESHNESS_FRESH;
+	if (c->epoch != r->previous)
 		return FRESHNESS_OLDER;
-	if (c->epoch == r->previous && r->from_clean && !same_digest(r, c))
+	if (r->from_clean && !same_digest(r, c))
 		return FRESHNESS_FORKED;
 	return FRESHNESS_FRESH;
 }
@@ -62,6 +66,7 @@ freshness_record_encode(const struct freshness_record *r,
 	buf_put_bytes(&b, r->uuid, sizeof(r->uuid));
 	buf_put_u64be(&b, r->epoch);
 	buf_put_u64be(&b, r->previous);
+	buf_put_u64be(&b, r->since);
 	buf_put_u32be(&b, r->from_clean ? 1 : 0);
 	buf_put_bytes(&b, r->digest, sizeof(r->digest));
 	buf_put_zero(&b, CHECKSUM_AT - b.pos);
@@ -89,6 +94,7 @@ decode_sector(const uint8_t sector[FRESHNESS_SECTOR_SIZE],
 	buf_get_bytes(&b, r->uuid, sizeof(r->uuid));
 	buf_get_u64be(&b, &r->epoch);
 	buf_get_u64be(&b, &r->previous);
+	buf_get_u64be(&b, &r->since);
 	buf_get_u32be(&b, &from_clean);
 	buf_get_bytes(&b, r->digest, sizeof(r->digest));
 	if (!buf_ok(&b) || memcmp(start, magic, sizeof(magic)) != 0 ||

@@ -16,8 +16,8 @@
 enum freshness_state {
 	FRESHNESS_CLEAN = 1,	/* closed at epoch, leaving digest */
 	FRESHNESS_OPENING = 2,	/* epoch granted, perhaps not in the file yet:
-				 * previous, from_clean and digest say what
-				 * else the file may still be */
+				 * previous, since, from_clean and digest say
+				 * what else the file may be */
 	FRESHNESS_OPEN = 3,	/* epoch is in the file, which changes */
 };
 
@@ -27,6 +27,7 @@ struct freshness_record {
 	uint8_t uuid[UUID_SIZE];
 	uint64_t epoch;
 	uint64_t previous;
+	uint64_t since;		/* opening: see freshness_judge */
 	bool from_clean;
 	uint8_t digest[FRESHNESS_DIGEST_SIZE];
 };
