@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "nvram-crypt/native-dir.h"
 #include "nvram-crypt/native-key.h"
 
@@ -88,6 +89,50 @@ native_open(struct native **out, const struct native_config *config,
 out:
 	dirs_close(&d);
 	native_free(n);
+	return rc;
+}
+
+/* The directories are judged as ever: records that others may replace are
+ * worth nothing. */
+static int
+open_records(struct native **out, const struct native_config *config,
+    struct err *err)
+{
+	struct native_owner owner = { .uid = config->owner,
+		.gid = config->group };
+	struct native *n;
+	struct dirs d;
+	int rc;
+
+	if ((rc = dirs_open(&d, config, false, &owner, err)) < 0)
+		goto out;
+	if ((n = calloc(1, sizeof(*n))) == NULL) {
+		rc = err_set(err, ERR_INTERNAL, "out of memory");
+		goto out;
+	}
+	n->records_fd = d.records;
+	d.records = -1;
+	*out = n;
+out:
+	dirs_close(&d);
+	return rc;
+}
+
+int
+native_open_beside(struct native **out, const struct native_config *config,
+    struct err *err)
+{
+	struct err why = { 0 };
+	int rc = native_open(out, config, false, &why);
+
+	if (rc < 0 && rc != ERR_NOTFOUND &&
+	    open_records(out, config, NULL) == 0) {
+		log_event(LOG_LEVEL_WARNING, "native.unusable", "error=\"%s\"",
+		    why.text);
+		return 0;
+	}
+	if (rc < 0)
+		*err = why;
 	return rc;
 }
 

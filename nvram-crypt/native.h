@@ -40,9 +40,16 @@ struct native;
  * existing TPM-sealed key is unsealed whatever seal_to_tpm says. */
 int native_open(struct native **out, const struct native_config *config,
     bool create, struct err *err);
+/* The same without create, for somebody who has another key to his file. One of
+ * the host's that is there but cannot be opened (its TPM was cleared, it is
+ * damaged, others may read it) is logged and done without, as the records are
+ * good all the same: native_key is NULL then. ERR_NOTFOUND as above. */
+int native_open_beside(struct native **out, const struct native_config *config,
+    struct err *err);
 void native_free(struct native *n);
 
-/* The key (32 bytes), and its public name: derived from it, not secret. */
+/* The key (32 bytes, or NULL), and its public name: derived from it, not
+ * secret. */
 const struct secret *native_key(const struct native *n);
 const uint8_t *native_key_id(const struct native *n);
 /* "file" or "tpm". */

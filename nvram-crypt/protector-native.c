@@ -30,7 +30,7 @@ native_wrap(const struct protector_creds *creds,
 {
 	const struct secret *key;
 
-	if (creds->native == NULL)
+	if (creds->native == NULL || native_key(creds->native) == NULL)
 		return err_set(err, ERR_KEY,
 		    "this host's native key is not open");
 	key = native_key(creds->native);
@@ -49,7 +49,7 @@ native_unwrap(const struct protector_creds *creds,
 	const struct secret *key;
 
 	*dek = NULL;
-	if (creds->native == NULL)
+	if (creds->native == NULL || native_key(creds->native) == NULL)
 		return err_set(err, ERR_KEY,
 		    "this host's native key is not open");
 	if (p->body_size < NATIVE_KEY_ID_SIZE ||

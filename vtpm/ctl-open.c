@@ -80,7 +80,9 @@ ctl_load_host(struct ctl *ctl, bool create, struct err *err)
 	    (rc = load_passphrase(ctl, err)) < 0)
 		return rc;
 	native = config_native(&ctl->config);
-	rc = native_open(&ctl->native, &native, create, err);
+	rc = ctl->passphrase != NULL && !create ?
+	    native_open_beside(&ctl->native, &native, err) :
+	    native_open(&ctl->native, &native, create, err);
 	/* A host that has no key of its own can still use a passphrase. */
 	if (rc == ERR_NOTFOUND && !create)
 		return 0;

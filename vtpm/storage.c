@@ -29,7 +29,9 @@ unlock(struct storage *s, const struct config *config,
 
 	/* A key that is not there yet is made only once the file has opened by
 	 * other means: a fresh key could not have opened it. */
-	rc = native_open(&s->native, &native, false, &why);
+	rc = passphrase != NULL ?
+	    native_open_beside(&s->native, &native, &why) :
+	    native_open(&s->native, &native, false, &why);
 	if (rc < 0 && (rc != ERR_NOTFOUND || passphrase == NULL)) {
 		*err = why;
 		return rc;

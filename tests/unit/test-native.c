@@ -159,6 +159,29 @@ Test(native, reads_the_golden_file)
 	native_free(n);
 }
 
+/* Another key opens the file: the records are there without ours. */
+Test(native, does_without_a_key_that_cannot_be_opened)
+{
+	struct native_config c = config();
+	struct native *n = NULL;
+	struct stat want, got;
+	struct err err = { 0 };
+
+	make_dirs();
+	cr_assert_eq(native_open_beside(&n, &c, &err), ERR_NOTFOUND);
+	put(key, golden, sizeof(golden) - 1);
+	cr_assert_eq(native_open(&n, &c, false, &err), ERR_FORMAT);
+	cr_assert_eq(native_open_beside(&n, &c, &err), 0, "%s", err.text);
+	cr_assert_null(native_key(n));
+	want = look(records);
+	cr_assert_eq(fstat(native_records_fd(n), &got), 0);
+	cr_assert_eq(got.st_ino, want.st_ino);
+	native_free(n);
+	/* But not those that others may have put there. */
+	cr_assert_eq(chmod(records, 0722), 0);
+	cr_assert_eq(native_open_beside(&n, &c, &err), ERR_REFUSED);
+}
+
 Test(native, writes_what_the_format_says)
 {
 	struct native_config c = config();
