@@ -56,6 +56,9 @@ image_add_program() {
 image_make_initramfs() {
 	local work=$1 modules=$2 out=$3 root=$1/root name file tcti
 
+	# sfdisk and ldconfig are not in every user's PATH.
+	local PATH=$PATH:/usr/sbin:/sbin
+
 	mkdir -p "$root"/{bin,proc,sys,dev,tmp,modules,etc}
 	cp "$GUEST_SOURCE/init" "$root/init"
 	chmod 755 "$root/init"
@@ -69,8 +72,13 @@ image_make_initramfs() {
 	done
 	tcti=$(ldconfig -p |
 	    sed -n 's/.*libtss2-tcti-device\.so\.0.* => //p' | head -n 1)
+	if [ -z "$tcti" ]; then
+		echo "guest image: ldconfig knows no libtss2-tcti-device.so.0;" \
+		    "install libtss2-tcti-device0" >&2
+		return 1
+	fi
 	mkdir -p "$root${tcti%/*}"
-	cp -L "$tcti" "$root$tcti"
+	cp -L "$tcti" "$root$tcti" || return 1
 	for name in $GUEST_MODULES; do
 		file=$(find "$modules" -name "$name.ko" | head -n 1)
 		if [ -z "$file" ]; then
@@ -90,7 +98,7 @@ image_make_initramfs() {
 # their loader, GRUB beside it (shim looks there), the rest at the root.
 image_make_disk() {
 	local kernel=$1 initramfs=$2 disk=$3 cfg=$3.cfg
-	local part="$3@@1M" size
+	local part="$3@@1M" size PATH=$PATH:/usr/sbin:/sbin
 
 	size=$(cat "$kernel" "$initramfs" "$GUEST_SHIM" "$GUEST_GRUB" | wc -c)
 	size=$((size / 1048576 + 8))
