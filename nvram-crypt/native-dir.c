@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nvram-crypt/native-dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -138,6 +139,24 @@ dir_make_all(const char *path, const struct native_owner *owner,
 	return rc < 0 ? rc : 0;
 }
 
+static bool
+dir_empty(int fd)
+{
+	int again = openat(fd, ".", DIR_FLAGS);
+	DIR *d = again < 0 ? NULL : fdopendir(again);
+	const struct dirent *e = NULL;
+	bool empty = d != NULL;
+
+	while (empty && (e = readdir(d)) != NULL)
+		empty = strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0;
+	if (d != NULL)
+		closedir(d);
+	else if (again >= 0)
+		close(again);
+	return empty;
+}
+
 int
 native_dir_open_state(const char *path, bool create,
     struct native_owner *owner, struct err *err)
@@ -169,6 +188,11 @@ native_dir_open_state(const char *path, bool create,
 		owner->gid = st.st_gid;
 	}
 	if ((rc = dir_judge(fd, path, owner, err)) < 0)
+		goto fail;
+	/* Root's mkdir for the owner. Only an empty one: any other may be the
+	 * system's, named by mistake. */
+	if (create && st.st_uid == 0 && owner->uid != 0 && dir_empty(fd) &&
+	    (rc = native_owner_give(owner, fd, path, err)) < 0)
 		goto fail;
 	return fd;
 fail:

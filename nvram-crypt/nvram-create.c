@@ -162,6 +162,21 @@ sync_directory(const char *dir, struct err *err)
 	return rc;
 }
 
+/* What root makes in somebody's directory is his, or he could not use it. */
+static int
+give_to_owner_of(const char *dir, int fd, struct err *err)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(dir, &st) < 0 ||
+	    (st.st_uid != 0 && fchown(fd, st.st_uid, st.st_gid) < 0))
+		return err_sys(err, errno, "cannot give the new file to the "
+		    "owner of %s", dir);
+	return 0;
+}
+
 /* Fills the file under its temporary name and gives it its own. */
 static int
 fill_and_link(int fd, const char *temporary, const char *dir,
@@ -179,6 +194,8 @@ fill_and_link(int fd, const char *temporary, const char *dir,
 		err_prefix(err, "cannot create %s", args->path);
 		goto out;
 	}
+	if ((rc = give_to_owner_of(dir, fd, err)) < 0)
+		goto out;
 	if (fchmod(fd, 0600) < 0 || fsync(fd) < 0) {
 		rc = err_sys(err, errno, "cannot sync %s", temporary);
 		goto out;

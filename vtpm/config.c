@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct reading {
@@ -185,6 +186,34 @@ override_state_dir(struct config *c, const char *value, struct err *err)
 	return 0;
 }
 
+static int
+find_state_dir(struct config *c, const char *state_dir, struct err *err)
+{
+	if (state_dir == NULL)
+		state_dir = getenv("VTPMD_STATE_DIR");
+	if (state_dir != NULL)
+		return override_state_dir(c, state_dir, err);
+	if (c->state_dir[0] == '\0')
+		return default_state_dir(c, err);
+	return 0;
+}
+
+/* A directory that root has yet to make is for the service, which could not
+ * open root's; one that is there has an owner (native-dir.h). */
+static void
+default_owner(struct config *c)
+{
+	const struct passwd *pw;
+	struct stat st;
+
+	if (geteuid() != 0 || c->owner != (uid_t)-1 ||
+	    stat(c->state_dir, &st) == 0 || errno != ENOENT ||
+	    (pw = getpwnam(CONFIG_SERVICE_USER)) == NULL)
+		return;
+	c->owner = pw->pw_uid;
+	c->group = pw->pw_gid;
+}
+
 int
 config_load(struct config *c, const char *file, const char *state_dir,
     struct err *err)
@@ -195,14 +224,9 @@ config_load(struct config *c, const char *file, const char *state_dir,
 		.log_level = LOG_LEVEL_INFO };
 	rc = read_file(c, file != NULL ? file : SYSCONFDIR "/vtpmd/vtpmd.conf",
 	    file != NULL, err);
-	if (rc < 0)
+	if (rc < 0 || (rc = find_state_dir(c, state_dir, err)) < 0)
 		return rc;
-	if (state_dir == NULL)
-		state_dir = getenv("VTPMD_STATE_DIR");
-	if (state_dir != NULL)
-		return override_state_dir(c, state_dir, err);
-	if (c->state_dir[0] == '\0')
-		return default_state_dir(c, err);
+	default_owner(c);
 	return 0;
 }
 

@@ -14,11 +14,15 @@
 #include "base/log.h"
 #include "nvram-crypt/native.h"
 
+/* Who runs vtpmd where nobody says; data/sysusers.d makes the user. */
+#define CONFIG_SERVICE_USER "vtpmd"
+
 struct config {
 	char state_dir[PATH_MAX];	/* absolute */
 	bool seal_to_tpm;		/* [native] key = tpm */
 	char tcti[256];			/* [native] tcti; empty: default */
-	uid_t owner;			/* [native] owner; (uid_t)-1: caller */
+	uid_t owner;			/* [native] owner; (uid_t)-1: who owns
+					 * state_dir, else the caller */
 	gid_t group;
 	char user[64];			/* [vtpmd] user; empty: choose */
 	char log[PATH_MAX];		/* [vtpmd] log; empty: stderr */
