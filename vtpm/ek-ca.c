@@ -61,7 +61,9 @@ file_read(const struct ek_ca *ca, int dirfd, const char *name, bool secret,
 	int fd, rc;
 
 	*out = NULL;
-	if ((fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+	/* A FIFO or a terminal in its place must not hold us. */
+	if ((fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
+	    O_NONBLOCK | O_NOCTTY)) < 0)
 		return err_sys(err, errno, "cannot open %s/%s", ca->path,
 		    name);
 	if ((rc = file_judge(ca, name, fd, secret, &size, err)) < 0)
