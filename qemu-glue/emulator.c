@@ -37,6 +37,18 @@ now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* Nobody else can take away or replace what is made in it; root may have come
+ * with another user's (su, sudo -E). */
+static bool
+is_own_directory(const char *dir)
+{
+	struct stat st;
+
+	return dir != NULL && *dir == '/' && stat(dir, &st) == 0 &&
+	    S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 && access(dir, W_OK) == 0;
+}
+
 /* XDG_RUNTIME_DIR is private and on tmpfs; root has the like in /run. */
 static void
 parent_directory(char *out, size_t size)
@@ -44,7 +56,7 @@ parent_directory(char *out, size_t size)
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
 
-	if (dir == NULL || *dir != '/' || access(dir, W_OK) < 0) {
+	if (!is_own_directory(dir)) {
 		dir = getenv("TMPDIR");
 		if (dir == NULL || *dir != '/')
 			dir = "/tmp";
@@ -356,20 +368,20 @@ out:
 	return ctrl;
 }
 
-void
+bool
 emulator_stop(struct child *vtpmd, int signals)
 {
 	char how[80];
 
 	if (vtpmd->pid == 0)
-		return;
+		return true;
 	/* A QEMU that ended before it used the TPM leaves vtpmd waiting for
 	 * another one. On SIGTERM it closes as cleanly as by itself. */
 	if (!wait_end(vtpmd, signals, FOLLOW_MS))
 		insist(vtpmd, signals);
-	if (child_exit_status(vtpmd) != 0) {
-		child_describe(vtpmd, how, sizeof(how));
-		fprintf(stderr, "vtpm-qemu: vtpmd %s; its log says why\n",
-		    how);
-	}
+	if (child_exit_status(vtpmd) == 0)
+		return true;
+	child_describe(vtpmd, how, sizeof(how));
+	fprintf(stderr, "vtpm-qemu: vtpmd %s; its log says why\n", how);
+	return false;
 }

@@ -8,6 +8,8 @@
 #ifndef QEMU_GLUE_EMULATOR_H
 #define QEMU_GLUE_EMULATOR_H
 
+#include <stdbool.h>
+
 struct child;
 struct err;
 
@@ -34,8 +36,9 @@ int emulator_start(struct child *vtpmd, const struct emulator_options *opt,
 /*
  * After QEMU is gone: vtpmd closes the file and ends by itself, since the
  * connection is closed (--terminate). One that does not gets SIGTERM after
- * a second, and SIGKILL after some more.
+ * a second, and SIGKILL after some more. False, having said so, when it did
+ * not end well.
  */
-void emulator_stop(struct child *vtpmd, int signals);
+bool emulator_stop(struct child *vtpmd, int signals);
 
 #endif

@@ -352,7 +352,9 @@ run(struct options *opt, struct err *err)
 out:
 	if (ctrl >= 0)
 		close(ctrl);
-	emulator_stop(&vtpmd, signals);
+	/* The last state may not be on the disk. */
+	if (!emulator_stop(&vtpmd, signals) && rc >= 0 && status == 0)
+		status = 1;
 	close(signals);
 	argv_free(&argv);
 	return rc < 0 && status == 0 ? err_exit_status(rc) : status;
