@@ -33,8 +33,10 @@ harden(struct err *err)
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(err, errno, "cannot switch core dumps off");
 	/* Our own copies of the key are locked one by one (base/secret.h);
-	 * this covers tpm2-tss's, where the limit allows it. */
-	(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+	 * this covers those that tpm2-tss keeps in what is mapped by now, where
+	 * the limit allows it. Not MCL_FUTURE: under the usual limit what
+	 * tpm2-tss maps later would fail (mlockall(2)). */
+	(void)mlockall(MCL_CURRENT | MCL_ONFAULT);
 	return 0;
 }
 
