@@ -2,6 +2,7 @@
 #include "vtpm/channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -56,6 +57,9 @@ channel_make(struct channel *monitor, struct channel *worker,
 		}
 		return err_sys(err, sys, "cannot make a socket pair");
 	}
+	/* A worker that does not read must not hold the monitor up. */
+	(void)fcntl(orders[0], F_SETFL, O_NONBLOCK);
+	(void)fcntl(needs[0], F_SETFL, O_NONBLOCK);
 	*monitor = (struct channel){ orders[0], needs[0], *memory };
 	*worker = (struct channel){ orders[1], needs[1], *memory };
 	return 0;
@@ -95,8 +99,13 @@ channel_recv(int sock, struct message *m, int *fd)
 	n = fdio_recv(sock, bytes, sizeof(bytes), fd);
 	if (n < 0)
 		return errno == ECONNRESET ? ERR_CLOSED : ERR_SYSTEM;
-	if (n == 0)
+	if (n == 0) {
+		/* An empty message may carry a descriptor all the same. */
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
 		return ERR_CLOSED;
+	}
 	b = buf_reader(bytes, (size_t)n);
 	buf_get_u32be(&b, &m->type);
 	buf_get_u32be(&b, &m->arg);

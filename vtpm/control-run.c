@@ -86,6 +86,7 @@ init_done(struct monitor *m, struct client *c, const struct message *reply)
 	uint32_t result = (uint32_t)reply->result;
 
 	m->powered = result == TPM_SUCCESS;
+	m->state_set = false;
 	if (!m->powered)
 		log_error("the TPM does not start: libtpms says 0x%x", result);
 	result_done(m, c, reply);
@@ -255,6 +256,15 @@ run_get_state(struct monitor *m, struct client *c, struct buf *request)
 	return order_plain(m, c, ORDER_GET_STATE, type, get_state_done);
 }
 
+static void
+set_state_done(struct monitor *m, struct client *c,
+    const struct message *reply)
+{
+	if (reply->result == TPM_SUCCESS)
+		m->state_set = true;
+	result_done(m, c, reply);
+}
+
 static int
 run_set_state(struct monitor *m, struct client *c, struct buf *request)
 {
@@ -267,7 +277,7 @@ run_set_state(struct monitor *m, struct client *c, struct buf *request)
 	buf_get_bytes(request, m->channel.memory.shared->orders, q.size);
 	if (flags != 0)
 		return control_answer(c, TPM_BAD_PARAMETER);
-	monitor_order(m, c, &q, -1, result_done);
+	monitor_order(m, c, &q, -1, set_state_done);
 	return 0;
 }
 
@@ -299,7 +309,9 @@ run_set_datafd(struct monitor *m, struct client *c, struct buf *request)
 		return control_answer(c, TPM_IOERROR);
 	}
 	m->data_fd = fd;
-	c->gave_data_fd = true;
+	q.arg = ++m->data_number;
+	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
+		m->clients[i].gave_data_fd = &m->clients[i] == c;
 	monitor_order(m, c, &q, fd, result_done);
 	return 0;
 }

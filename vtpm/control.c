@@ -48,7 +48,7 @@ control_dispatch(struct monitor *m, struct client *c)
 	ssize_t size;
 	int rc;
 
-	if (buf_get_u32be(&b, &number) < 0)
+	if (client_wants_to_write(c) || buf_get_u32be(&b, &number) < 0)
 		return 0;
 	if (number == 0 || number > CMD_LAST)
 		return refuse(c, number, TPM_BAD_ORDINAL, "there is no such "
@@ -68,6 +68,7 @@ control_dispatch(struct monitor *m, struct client *c)
 		rc = control_answer(c, TPM_BAD_ORDINAL);
 	} else {
 		b = buf_reader(c->in + 4, (size_t)size - 4);
+		m->served_last = (size_t)(c - m->clients);
 		rc = command->run(m, c, &b);
 	}
 	if (rc < 0)

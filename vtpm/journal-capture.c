@@ -25,7 +25,7 @@ journal_capture_order(struct journal *j)
 int
 journal_capture_prepare(struct journal *j)
 {
-	struct journal_capture *c = &j->captures[atomic_load(&j->current) ^ 1];
+	struct journal_capture *c = &j->captures[(atomic_load(&j->current) & 1) ^ 1];
 	uint8_t *state = NULL;
 	size_t size = 0;
 	int rc = 0;
@@ -50,7 +50,7 @@ journal_capture_prepare(struct journal *j)
 void
 journal_capture_publish(struct journal *j, uint64_t number)
 {
-	uint32_t next = atomic_load(&j->current) ^ 1;
+	uint32_t next = (atomic_load(&j->current) & 1) ^ 1;
 
 	tpm_progress_get(&j->captures[next].progress);
 	atomic_store(&j->current, next);
@@ -71,14 +71,20 @@ bool
 journal_log(struct journal *j, uint64_t number, const uint8_t *command,
     size_t size)
 {
-	struct journal_log *log = &j->captures[atomic_load(&j->current)].log;
+	struct journal_log *log =
+	    &j->captures[atomic_load(&j->current) & 1].log;
 	uint32_t count = atomic_load(&log->count);
 
+	/* One that was noted and then did not count is none. */
+	while (count > 0 && count <= JOURNAL_LOG_MAX &&
+	    log->entries[count - 1].number >= number)
+		count--;
 	if (count >= JOURNAL_LOG_MAX || size > JOURNAL_LOG_COMMAND ||
 	    atomic_load(&j->captured) + 1 != number)
 		return false;
 	memcpy(log->entries[count].command, command, size);
 	log->entries[count].size = (uint32_t)size;
+	log->entries[count].number = number;
 	atomic_store(&log->count, count + 1);
 	atomic_store(&j->captured, number);
 	return true;
@@ -87,8 +93,7 @@ journal_log(struct journal *j, uint64_t number, const uint8_t *command,
 uint32_t
 journal_replay(const struct journal *j)
 {
-	const struct journal_log *log =
-	    &j->captures[atomic_load(&j->current)].log;
+	const struct journal_log *log = &journal_current(j)->log;
 	uint32_t count = atomic_load(&log->count);
 
 	if (count > JOURNAL_LOG_MAX)
@@ -99,6 +104,8 @@ journal_replay(const struct journal *j)
 
 		if (log->entries[i].size > JOURNAL_LOG_COMMAND)
 			return TPM_RC_FAILURE;
+		if (log->entries[i].number > atomic_load(&j->captured))
+			break;
 		tpm_process(log->entries[i].command, log->entries[i].size,
 		    &response, &size);
 		if (!tpm_response_is_success(response, size))

@@ -14,6 +14,12 @@ command_taken(const struct journal *j)
 	return false;
 }
 
+const struct journal_capture *
+journal_current(const struct journal *j)
+{
+	return &j->captures[atomic_load(&j->current) & 1];
+}
+
 enum journal_end
 journal_judge(const struct journal *j, uint64_t sent)
 {
@@ -53,7 +59,7 @@ journal_resume(struct journal *j, enum resume how)
 
 	/* Whatever happens next, a TPM that has lost state stays off. */
 	if (how == RESUME_FAILED || how == RESUME_FAILED_ANSWER)
-		j->captures[atomic_load(&j->current)].progress.powered = false;
+		j->captures[atomic_load(&j->current) & 1].progress.powered = false;
 	if (how == RESUME_ANSWER || how == RESUME_RERUN)
 		return;
 	if (how == RESUME_QUIETLY || how == RESUME_FAILED) {

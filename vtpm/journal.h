@@ -47,6 +47,7 @@
 struct journal_log {
 	_Atomic uint32_t count;
 	struct {
+		uint64_t number;
 		uint32_t size;
 		uint8_t command[JOURNAL_LOG_COMMAND];
 	} entries[JOURNAL_LOG_MAX];
@@ -64,7 +65,6 @@ struct journal {
 	_Atomic uint32_t current;	/* which of captures */
 	uint32_t answer_at, answer_size;
 	uint32_t command_size;
-	bool state_set;			/* SET_STATE that no INIT has used yet */
 	bool handed_out;		/* see struct worker */
 	uint8_t command[JOURNAL_COMMAND];
 	struct journal_capture captures[2];
@@ -81,6 +81,10 @@ enum journal_end {
 	JOURNAL_LOST,		/* answered, but its change was not captured */
 	JOURNAL_LOST_PENDING,	/* the same, and another one waits */
 };
+
+/* The capture that counts. Like all in here it was written by a worker that may
+ * have been taken over: sizes are for the reader to check. */
+const struct journal_capture *journal_current(const struct journal *j);
 
 /* Judges the journal of a dead worker; sent is the memory file's offset. */
 enum journal_end journal_judge(const struct journal *j, uint64_t sent);

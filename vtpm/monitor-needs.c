@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #define LOG_TEXT_MAX 512
+#define LOG_LINES_A_SECOND 20
 
 enum allowed {
 	ALWAYS,
@@ -58,6 +59,12 @@ need_log(struct monitor *m, const struct message *q, struct message *reply)
 	char text[LOG_TEXT_MAX + 1];
 
 	(void)reply;
+	if (monitor_now() / 1000 != m->log_second) {
+		m->log_second = monitor_now() / 1000;
+		m->log_lines = 0;
+	}
+	if (m->log_lines++ >= LOG_LINES_A_SECOND)
+		return 0;
 	memcpy(text, m->channel.memory.shared->needs, q->size);
 	text[q->size] = '\0';
 	log_line(q->arg > LOG_LEVEL_DEBUG ? LOG_LEVEL_ERROR :
@@ -69,8 +76,10 @@ static int
 need_data_closed(struct monitor *m, const struct message *q,
     struct message *reply)
 {
-	(void)q;
 	(void)reply;
+	/* Another one may have come since. */
+	if (q->arg != m->data_number)
+		return 0;
 	log_info("the data connection has ended");
 	if (m->data_fd >= 0)
 		close(m->data_fd);
@@ -114,6 +123,7 @@ monitor_serve_need(struct monitor *m)
 		return ERR_CLOSED;
 	if (fd >= 0) {
 		close(fd);
+		m->broke_rules = true;
 		log_event(LOG_LEVEL_ERROR, "worker.broke-rules",
 		    "a descriptor came with a request");
 		return ERR_CLOSED;
@@ -121,6 +131,7 @@ monitor_serve_need(struct monitor *m)
 	if (q.type == 0 || q.type > NEED_LAST ||
 	    q.size > needs[q.type].size_max ||
 	    !is_allowed(m, needs[q.type].allowed)) {
+		m->broke_rules = true;
 		log_event(LOG_LEVEL_ERROR, "worker.broke-rules",
 		    "request=%u size=%u: not allowed now", q.type, q.size);
 		return ERR_CLOSED;

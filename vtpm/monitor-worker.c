@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <libtpms/tpm_error.h>
+
 #include "base/log.h"
 #include "vtpm/nursery.h"
 
@@ -33,15 +35,6 @@ finish_with_failure(struct monitor *m, const char *why)
 	m->ended = true;
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static bool
 is_stillborn(struct monitor *m, int status)
 {
@@ -62,7 +55,7 @@ is_stillborn(struct monitor *m, int status)
 static bool
 is_hopeless(struct monitor *m, const struct journal *j, int status)
 {
-	uint64_t now = now_ms(), begun = atomic_load(&j->begun);
+	uint64_t now = monitor_now(), begun = atomic_load(&j->begun);
 	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	bool at_command = begun > atomic_load(&j->run);
 	/* Run again it has the same number, sent again the next. */
@@ -77,8 +70,9 @@ is_hopeless(struct monitor *m, const struct journal *j, int status)
 		m->deaths.window_start = now;
 		m->deaths.crashes = 0;
 	}
-	if (!killed)
+	if (!killed || m->broke_rules)
 		m->deaths.crashes++;
+	m->broke_rules = false;
 	return m->deaths.same >= (killed ? SAME_KILLS_MAX : SAME_CRASHES_MAX) ||
 	    m->deaths.crashes >= CRASHES_MAX;
 }
@@ -132,21 +126,46 @@ judge(struct monitor *m, const struct journal *j, int status)
 	return end == JOURNAL_LOST ? RESUME_FAILED : RESUME_FAILED_ANSWER;
 }
 
+/* Who waited for the answer may have gone; a new connection must not get it. */
+static enum resume
+for_whom(const struct monitor *m, enum resume resume)
+{
+	if (m->data_fd >= 0 && !(m->interrupted.active &&
+	    m->interrupted.order.type == ORDER_DATA_FD))
+		return resume;
+	return resume == RESUME_FAILED || resume == RESUME_FAILED_ANSWER ?
+	    RESUME_FAILED : RESUME_QUIETLY;
+}
+
 /* The last step: the order that the old worker did not answer. */
 static void
 give_again(struct monitor *m)
 {
 	struct message order = m->interrupted.order;
+	struct message failed = { .type = order.type };
 
 	m->resuming = false;
 	log_event(LOG_LEVEL_WARNING, "worker.replaced", "pid=%d after_ms=%llu",
 	    (int)m->worker,
-	    (unsigned long long)(now_ms() - m->deaths.last));
+	    (unsigned long long)(monitor_now() - m->deaths.last));
 	if (!m->interrupted.active)
 		return;
 	m->interrupted.active = false;
-	monitor_order(m, m->interrupted.client, &order, m->interrupted.fd,
-	    m->interrupted.done);
+	if (m->interrupted.deaths >= SAME_CRASHES_MAX) {
+		log_event(LOG_LEVEL_ERROR, "worker.gave-up", "alarm=1 order=%u "
+		    "consequence=\"it is answered as failed\"", order.type);
+		m->interrupted.deaths = 0;
+		failed.result = TPM_FAIL;
+	} else if (order.type == ORDER_DATA_FD && m->data_fd < 0) {
+		/* Whoever gave the descriptor has gone meanwhile. */
+		failed.result = TPM_IOERROR;
+	} else {
+		monitor_order(m, m->interrupted.client, &order,
+		    order.type == ORDER_DATA_FD ? m->data_fd : -1,
+		    m->interrupted.done);
+		return;
+	}
+	m->interrupted.done(m, m->interrupted.client, &failed);
 }
 
 static void
@@ -160,7 +179,8 @@ data_given(struct monitor *m, struct client *c, const struct message *reply)
 static void
 resumed(struct monitor *m, struct client *c, const struct message *reply)
 {
-	struct message order = { .type = ORDER_DATA_FD };
+	struct message order = { .type = ORDER_DATA_FD,
+		.arg = m->data_number };
 
 	(void)c;
 	m->stillborn = 0;
@@ -183,9 +203,8 @@ keep_order(struct monitor *m)
 	if (!m->order.active || m->resuming)
 		return;
 	m->interrupted.active = true;
+	m->interrupted.deaths++;
 	m->interrupted.order = m->order.message;
-	m->interrupted.fd = m->order.message.type == ORDER_DATA_FD ?
-	    m->data_fd : -1;
 	m->interrupted.client = m->order.client;
 	m->interrupted.done = m->order.done;
 }
@@ -200,7 +219,7 @@ monitor_worker_gone(struct monitor *m)
 
 	if (m->ended)
 		return;
-	m->deaths.last = now_ms();
+	m->deaths.last = monitor_now();
 	channel_close(&m->channel);
 	if (nursery_wait(m->nursery, &status, &err) < 0) {
 		finish_with_failure(m, err.text);
@@ -212,7 +231,7 @@ monitor_worker_gone(struct monitor *m)
 		return;
 	}
 	tell_death(m, status);
-	if (j->state_set) {
+	if (m->state_set) {
 		finish_with_failure(m, "the worker died with state that was "
 		    "brought in and not yet taken; bring it in again");
 		return;
@@ -224,7 +243,7 @@ monitor_worker_gone(struct monitor *m)
 	keep_order(m);
 	m->order.active = false;
 	m->resuming = true;
-	order.arg = judge(m, j, status);
+	order.arg = for_whom(m, judge(m, j, status));
 	if (nursery_spawn(m->nursery, &m->channel, &m->worker, &err) < 0) {
 		finish_with_failure(m, err.text);
 		return;

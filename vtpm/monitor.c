@@ -7,14 +7,29 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "vtpm/worker.h"
 
+/* How long the worker may take for an order, waiting for a command of the
+ * guest's included (an RSA key takes seconds), and for its last one. */
+#define ORDER_TIMEOUT_MS 60000
+#define END_TIMEOUT_MS 10000
+
 /* Places in the poll set. */
 enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_CLIENTS,
 	P_LAST = P_CLIENTS + MONITOR_CLIENTS };
+
+uint64_t
+monitor_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 static void
 drop_client(struct monitor *m, struct client *c)
@@ -35,6 +50,8 @@ monitor_order(struct monitor *m, struct client *c, const struct message *order,
 {
 	m->order.active = true;
 	m->order.message = *order;
+	m->order.deadline = monitor_now() + (order->type == ORDER_SHUTDOWN ?
+	    END_TIMEOUT_MS : ORDER_TIMEOUT_MS);
 	m->order.client = c;
 	m->order.done = done;
 	if (channel_send(m->channel.orders, order, fd) < 0)
@@ -53,6 +70,7 @@ order_answered(struct monitor *m)
 		rc = ERR_FORMAT;
 	}
 	if (rc == 0 && (!m->order.active || reply.size > CHANNEL_AREA_SIZE)) {
+		m->broke_rules = true;
 		log_event(LOG_LEVEL_ERROR, "worker.broke-rules",
 		    "an answer that nobody waits for, or too large a one");
 		rc = ERR_FORMAT;
@@ -62,6 +80,8 @@ order_answered(struct monitor *m)
 		return;
 	}
 	m->order.active = false;
+	if (!m->resuming)
+		m->interrupted.deaths = 0;
 	m->order.done(m, m->order.client, &reply);
 }
 
@@ -83,8 +103,9 @@ monitor_end(struct monitor *m)
 	m->ending = true;
 	if (!m->order.active)
 		monitor_order(m, NULL, &order, -1, end_done);
-	/* Else the loop gives it once the answer is there. What runs now may
-	 * be a long key generation: do not wait for it. */
+	else if (m->order.deadline > monitor_now() + END_TIMEOUT_MS)
+		m->order.deadline = monitor_now() + END_TIMEOUT_MS;
+	/* The loop gives it once the answer is there. What runs now may be a long key generation: do not wait for it. */
 	kill(m->worker, WORKER_CANCEL_SIGNAL);
 }
 
@@ -140,8 +161,11 @@ serve_client(struct monitor *m, struct client *c)
 static void
 on_client(struct monitor *m, struct client *c, short events)
 {
-	if ((events & POLLOUT) != 0 && client_flush(c) < 0) {
-		drop_client(m, c);
+	if ((events & POLLOUT) != 0) {
+		if (client_flush(c) < 0)
+			drop_client(m, c);
+		else if (!client_wants_to_write(c))
+			serve_client(m, c);
 		return;
 	}
 	if ((events & (POLLIN | POLLHUP | POLLERR)) == 0)
@@ -164,9 +188,9 @@ poll_set(const struct monitor *m, struct pollfd *p)
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++) {
 		const struct client *c = &m->clients[i];
 
+		/* Who does not take answers is not asked for more. */
 		p[P_CLIENTS + i] = (struct pollfd){ c->fd,
-			(short)(POLLIN |
-			    (client_wants_to_write(c) ? POLLOUT : 0)), 0 };
+			client_wants_to_write(c) ? POLLOUT : POLLIN, 0 };
 	}
 }
 
@@ -183,9 +207,39 @@ next_order(struct monitor *m)
 		monitor_order(m, NULL, &order, -1, end_done);
 		return;
 	}
-	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
-		if (m->clients[i].fd >= 0)
-			serve_client(m, &m->clients[i]);
+	for (size_t i = 0; i < MONITOR_CLIENTS && !m->order.active; i++) {
+		size_t at = (m->served_last + 1 + i) % MONITOR_CLIENTS;
+
+		if (m->clients[at].fd >= 0)
+			serve_client(m, &m->clients[at]);
+	}
+}
+
+/* Milliseconds until the worker has to have answered; -1: it owes nothing. */
+static int
+patience(const struct monitor *m)
+{
+	uint64_t now = monitor_now();
+
+	if (!m->order.active)
+		return -1;
+	return m->order.deadline <= now ? 0 : (int)(m->order.deadline - now);
+}
+
+static void
+on_deadline(struct monitor *m)
+{
+	if (!m->order.active || patience(m) > 0)
+		return;
+	log_event(LOG_LEVEL_ERROR, "worker.silent", "order=%u: it is killed",
+	    m->order.message.type);
+	if (m->ending) {
+		m->exit_status = 1;
+		m->ended = true;
+		return;
+	}
+	m->broke_rules = true;
+	monitor_worker_gone(m);
 }
 
 int
@@ -198,11 +252,14 @@ monitor_run(struct monitor *m)
 		client_init(&m->clients[i], -1);
 	while (!m->ended) {
 		poll_set(m, p);
-		if (poll(p, P_LAST, -1) < 0 && errno != EINTR) {
+		if (poll(p, P_LAST, patience(m)) < 0 && errno != EINTR) {
 			log_error("poll: %s", strerror(errno));
 			m->exit_status = 1;
 			break;
 		}
+		on_deadline(m);
+		if (m->ended)
+			break;
 		if (p[P_SIGNAL].revents != 0)
 			on_signal(m);
 		/* Needs before answers: a worker sends its last need before it

@@ -37,10 +37,13 @@ struct monitor {
 
 	struct client clients[MONITOR_CLIENTS];
 	int data_fd;		/* QEMU's, kept so that it outlives a worker */
+	uint32_t data_number;	/* counts the descriptors there were */
+	bool state_set;		/* SET_STATE that no INIT has used yet */
 	bool powered;		/* between INIT and STOP */
 	struct {
 		bool active;
 		struct message message;
+		uint64_t deadline;	/* ms, CLOCK_MONOTONIC */
 		struct client *client;
 		order_done *done;
 		uint32_t offset;	/* GET_STATEBLOB, GET_INFO: from where
@@ -50,9 +53,9 @@ struct monitor {
 	struct {
 		bool active;
 		struct message order;
-		int fd;
 		struct client *client;
 		order_done *done;
+		unsigned int deaths;	/* in a row, at any order */
 	} interrupted;
 	uint64_t stored_at;	/* the command that last stored, by number */
 	bool resuming;		/* a new worker is not yet up */
@@ -64,6 +67,10 @@ struct monitor {
 		uint64_t begun;			/* that command's number */
 		uint8_t command[JOURNAL_COMMAND];
 	} deaths;
+	bool broke_rules;	/* the worker did, and is to be replaced */
+	size_t served_last;	/* which client */
+	uint64_t log_second;	/* lines of the worker's in this second */
+	unsigned int log_lines;
 	bool ending;		/* the last order has been given */
 	bool ended;
 	int exit_status;
@@ -80,6 +87,9 @@ void monitor_order(struct monitor *m, struct client *c,
     const struct message *order, int fd, order_done *done);
 /* Ends in good order, as for SIGTERM. */
 void monitor_end(struct monitor *m);
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+uint64_t monitor_now(void);
 
 /* monitor-worker.c: the worker is gone or has broken the rules; puts a new one
  * in its place where that is possible, else ends. */

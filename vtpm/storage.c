@@ -141,7 +141,8 @@ commit(struct storage *s, const struct nvram_record *records, size_t n,
 			log_event(LOG_LEVEL_ERROR, "storage.failed",
 			    "error=\"%s\"", err->text);
 		s->failing = true;
-		if (i == RETRIES || rc == ERR_STALE)
+		/* Only what the system said may pass by itself. */
+		if (i == RETRIES || err->sys == 0)
 			return rc;
 		pause_ms(retry_pauses[i]);
 	}

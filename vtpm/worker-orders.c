@@ -50,14 +50,15 @@ static int
 load(void *ctx, enum tpm_state which, const uint8_t **data, size_t *size)
 {
 	struct worker *w = ctx;
-	const struct journal_capture *c =
-	    &journal(w)->captures[atomic_load(&journal(w)->current)];
+	const struct journal_capture *c = journal_current(journal(w));
 	struct message reply;
 	int rc;
 
 	if (w->resuming && which == TPM_STATE_VOLATILE) {
 		*data = c->state;
 		*size = c->size;
+		if (c->size > sizeof(c->state))
+			return ERR_FORMAT;
 		return c->size > 0 ? 0 : ERR_NOTFOUND;
 	}
 	if ((rc = ask(w, NEED_LOAD, which, 0, &reply)) < 0)
@@ -104,8 +105,7 @@ uint32_t
 worker_restore(struct worker *w)
 {
 	const struct journal *j = journal(w);
-	const struct journal_capture *c =
-	    &j->captures[atomic_load(&j->current)];
+	const struct journal_capture *c = journal_current(j);
 	uint32_t rc, min, max;
 
 	tpm_power_off();
@@ -137,7 +137,7 @@ worker_data_closed(struct worker *w)
 {
 	struct message reply;
 
-	ask(w, NEED_DATA_CLOSED, 0, 0, &reply);
+	ask(w, NEED_DATA_CLOSED, w->data_number, 0, &reply);
 }
 
 static void
@@ -160,7 +160,6 @@ is_off(void)
 static uint32_t
 order_data_fd(struct worker *w, struct message *m, int fd)
 {
-	(void)m;
 	if (fd < 0)
 		return TPM_BAD_PARAMETER;
 	/* Wakes the data thread out of its read. */
@@ -169,6 +168,7 @@ order_data_fd(struct worker *w, struct message *m, int fd)
 	if (w->next_data_fd >= 0)
 		close(w->next_data_fd);
 	w->next_data_fd = fd;
+	w->next_data_number = m->arg;
 	pthread_cond_signal(&w->data_fd_came);
 	return TPM_SUCCESS;
 }
@@ -199,13 +199,13 @@ order_init(struct worker *w, struct message *m, int fd)
 	(void)fd;
 	worker_make_orderly(w);
 	rc = tpm_power_on();
-	if (rc == TPM_SUCCESS && journal(w)->state_set)
+	if (rc == TPM_SUCCESS && w->state_set)
 		rc = keep_new_state(w);
 	if (rc != TPM_SUCCESS) {
 		tpm_power_off();
 		complain(w, "libtpms does not start with this state");
 	}
-	journal(w)->state_set = false;
+	w->state_set = false;
 	journal(w)->handed_out = false;
 	return rc;
 }
@@ -334,7 +334,7 @@ order_set_state(struct worker *w, struct message *m, int fd)
 	rc = tpm_state_set((enum tpm_state)m->arg, w->channel.memory.shared->orders,
 	    m->size);
 	if (rc == TPM_SUCCESS && m->arg == TPM_STATE_PERMANENT)
-		journal(w)->state_set = m->size > 0;
+		w->state_set = m->size > 0;
 	return rc;
 }
 

@@ -230,7 +230,8 @@ answer_for_predecessor(struct worker *w, int fd)
 		return 0;
 	if (resume == RESUME_ANSWER) {
 		sent = lseek(w->channel.memory.answers_fd, 0, SEEK_CUR);
-		if (sent < j->answer_at ||
+		if (j->answer_at > JOURNAL_ANSWERS || j->answer_size >
+		    JOURNAL_ANSWERS - j->answer_at || sent < j->answer_at ||
 		    sent > (off_t)j->answer_at + j->answer_size)
 			return -1;
 		w->answers_at = j->answer_at + j->answer_size;
@@ -257,6 +258,7 @@ next_data_fd(struct worker *w)
 	while (w->next_data_fd < 0)
 		pthread_cond_wait(&w->data_fd_came, &w->lock);
 	fd = w->data_fd = w->next_data_fd;
+	w->data_number = w->next_data_number;
 	w->next_data_fd = -1;
 	pthread_mutex_unlock(&w->lock);
 	return fd;
@@ -297,6 +299,8 @@ data_thread(void *arg)
 		pthread_mutex_lock(&w->lock);
 		worker_make_orderly(w);
 		journal_settle(j);
+		/* An answer may lie there that was never sent. */
+		w->answers_at = JOURNAL_ANSWERS;
 		worker_data_closed(w);
 		w->data_fd = -1;
 		close(fd);
