@@ -53,6 +53,16 @@ def nv_write(d, index, data):
                  0x8002)[0]
 
 
+def chain_define(d, index):
+    """TPM_NT_EXTEND: each extend hashes what is there and what is new."""
+    return nv_define(d, index, 0x02000000 | 0x00060006 | 0x40, 32)
+
+
+def nv_extend(d, index, data):
+    return d.run(0x136, OWNER + struct.pack(">I", index) + wire.password() +
+                 struct.pack(">H", len(data)) + data, 0x8002)[0]
+
+
 def hmac_key(d):
     """A transient HMAC key with authorisation 'k' and no DA protection."""
     public = (struct.pack(">HHIH", 0x0008, 0x000b, 0x00040472, 0) +
