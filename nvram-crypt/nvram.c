@@ -304,6 +304,13 @@ nvram_claim(const struct nvram *nv, struct freshness_claim *claim)
 		memset(claim->digest, 0, sizeof(claim->digest));
 }
 
+bool
+nvram_vanished(const struct nvram *nv, char *where, size_t where_size)
+{
+	/* One that cannot be asked will fail where that matters. */
+	return nv->store->ops->vanished(nv->store, where, where_size) > 0;
+}
+
 static void
 set_owner(struct nvram_header *h, pid_t pid)
 {

@@ -158,6 +158,10 @@ int nvram_get(const struct nvram *nv, enum nvram_kind kind,
 int nvram_commit(struct nvram *nv, const struct nvram_record *records,
     size_t n_records, struct err *err);
 
+/* Whether the file has lost its last name, so that all of it goes with this
+ * process; where is then how it can be read until then. One fstat. */
+bool nvram_vanished(const struct nvram *nv, char *where, size_t where_size);
+
 /* Updates the version in the header if it differs (superblock write). */
 int nvram_set_state_version(struct nvram *nv, uint32_t version,
     struct err *err);

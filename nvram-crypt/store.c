@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -75,6 +76,22 @@ file_size(struct store *s)
 	return st.st_size;
 }
 
+/* The name itself may be out of reach (Landlock, another user), but removing it
+ * and putting another file in its place both show here. */
+static int
+file_vanished(struct store *s, char *where, size_t where_size)
+{
+	int fd = ((struct file_store *)s)->fd;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_nlink > 0)
+		return 0;
+	snprintf(where, where_size, "/proc/%ld/fd/%d", (long)getpid(), fd);
+	return 1;
+}
+
 static void
 file_close(struct store *s)
 {
@@ -87,6 +104,7 @@ static const struct store_ops file_ops = {
 	.write = file_write,
 	.sync = file_sync,
 	.size = file_size,
+	.vanished = file_vanished,
 	.close = file_close,
 };
 

@@ -22,6 +22,9 @@ struct store_ops {
 	    uint64_t offset);
 	int (*sync)(struct store *s);		/* fdatasync */
 	int64_t (*size)(struct store *s);
+	/* 1 when no name leads to it any more: it goes with this process, and
+	 * where says how it can be read until then. Else 0. */
+	int (*vanished)(struct store *s, char *where, size_t where_size);
 	void (*close)(struct store *s);
 };
 

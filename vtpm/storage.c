@@ -12,12 +12,39 @@ struct storage {
 	struct freshness *freshness;
 	struct nvram *nv;
 	bool failing;		/* the last store failed */
+	bool vanished;		/* the file has no name any more, and that was
+				 * told */
+	time_t looked;		/* for its name, CLOCK_MONOTONIC seconds */
 };
 
 /* Pauses between tries of a store, in milliseconds: about a second in all,
  * well under any guest's time-out for a TPM command. */
 static const long retry_pauses[] = { 10, 50, 200, 700 };
 #define RETRIES (sizeof(retry_pauses) / sizeof(retry_pauses[0]))
+
+/*
+ * A file that was removed, or replaced, under a running vTPM takes all writes
+ * and is gone when vtpmd ends: that has to be said while it can be rescued. At
+ * most once in a second of use, so that it does not show in the writes.
+ */
+static void
+look_for_name(struct storage *s, bool now)
+{
+	struct timespec t;
+	char where[64];
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	if (s->vanished || (!now && t.tv_sec == s->looked))
+		return;
+	s->looked = t.tv_sec;
+	s->vanished = nvram_vanished(s->nv, where, sizeof(where));
+	if (s->vanished)
+		log_event(LOG_LEVEL_ERROR, "storage.vanished", "alarm=1 "
+		    "at=%s consequence=\"the nvram file was removed or "
+		    "replaced: what the TPM holds is lost when vtpmd ends\" "
+		    "remedy=\"before the VM is powered off: cp %s FILE, as "
+		    "root; see vtpmd(8)\"", where, where);
+}
 
 static int
 unlock(struct storage *s, const struct config *config,
@@ -83,6 +110,7 @@ storage_close(struct storage *s, struct err *err)
 
 	if (s == NULL)
 		return 0;
+	look_for_name(s, true);
 	rc = nvram_release(s->nv, err);
 	nvram_close(s->nv);
 	freshness_free(s->freshness);
@@ -201,6 +229,7 @@ commit(struct storage *s, const struct nvram_record *records, size_t n,
 		log_event(LOG_LEVEL_WARNING, "storage.recovered",
 		    "nothing was lost");
 	s->failing = false;
+	look_for_name(s, false);
 	return 0;
 }
 
