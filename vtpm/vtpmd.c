@@ -131,6 +131,11 @@ run_monitor(void *arg, int sock)
 {
 	struct vtpmd *d = arg;
 
+	/* Only the supervisor removes names. */
+	if (d->listen_dir >= 0)
+		close(d->listen_dir);
+	if (d->pid_file.dir >= 0)
+		close(d->pid_file.dir);
 	return monitor_start(&d->monitor, sock);
 }
 

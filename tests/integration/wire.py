@@ -246,6 +246,12 @@ class Place:
         return d
 
 
+def is_sanitized():
+    with open(VTPMD, "rb") as f:
+        text = f.read()
+    return b"__asan_init" in text or b"__tsan_init" in text
+
+
 def has_threadsanitizer():
     with open(VTPMD, "rb") as f:
         return b"__tsan_init" in f.read()
