@@ -2,6 +2,7 @@
 #include "tests/fuzz/contained.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -68,7 +69,7 @@ void
 contained_run(void (*run)(void *), void *arg)
 {
 	int status = -1;
-	pid_t child;
+	pid_t child, gone;
 
 	if (counters_size() > 0 && shared == NULL) {
 		shared = mmap(NULL, counters_size(), PROT_READ | PROT_WRITE,
@@ -80,7 +81,11 @@ contained_run(void (*run)(void *), void *arg)
 		run(arg);
 		end_child();
 	}
-	FUZZ_ASSERT(child > 0 && waitpid(child, &status, 0) == child);
+	/* libFuzzer's timer interrupts. */
+	do
+		gone = waitpid(child, &status, 0);
+	while (gone < 0 && errno == EINTR);
+	FUZZ_ASSERT(child > 0 && gone == child);
 	FUZZ_ASSERT(status == 0);
 	if (counters_size() > 0)
 		memcpy(counters, shared, counters_size());
