@@ -74,6 +74,20 @@ for storage, body in ((1, b"k" * 32), (2, b"b" * 200)):
              NONE + bytes([mode]) + file)
     seed("native-key", f"storage-{storage}-failing", SOME + b"\1" + file)
 
+# freshness: mode, the claim's epoch, changes
+for name, mode, epoch in (("left", 0, 0), ("older", 16, 5), ("forked", 2, 0),
+                          ("ahead", 16, 9), ("accepted", 16 | 4, 3),
+                          ("bound", 8, 0)):
+    for failing in ("", "-failing"):
+        seed("freshness", name + failing, (SOME if failing else NONE) +
+             bytes([mode, epoch]))
+for at, value in ((12, b"\0\0\0\2"), (12, b"\0\0\0\xff"), (16, b"\xff" * 8),
+                  (40, b"\xff" * 8), (8, b"\0\0\0\1"), (0, b"X"),
+                  (64, b"\xff" * 4)):
+    for mode in (0, 1):
+        seed("freshness", f"at-{at}-{value[-1]}-{mode}", NONE +
+             bytes([mode, 0]) + change(512 + at, value))
+
 # control and needs: flags, steps (monitor-between.h)
 (CONNECT, BYTES, FD, READ, CLOSE, ANSWER, NEED, SHARED, RAW_, SIGNAL) = \
     (bytes([i]) for i in range(10))
