@@ -120,8 +120,8 @@ freshness_record_decode(const uint8_t both[FRESHNESS_RECORD_SIZE],
 	memset(r, 0, sizeof(*r));
 	for (size_t i = 0; i < 2; i++) {
 		rc = decode_sector(both + i * FRESHNESS_SECTOR_SIZE, &got, err);
-		/* One that could not be checked may be the newer one; without it
-		 * an older file would pass for the latest. */
+		/* One that could not be checked may be the newer one; without
+		 * it an older file would pass for the latest. */
 		if (rc < 0 && rc != ERR_FORMAT)
 			return rc;
 		if (rc < 0 || memcmp(got.uuid, uuid, UUID_SIZE) != 0)
