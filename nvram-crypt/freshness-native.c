@@ -58,21 +58,42 @@ lock_record(int fd, const uint8_t uuid[UUID_SIZE], struct err *err)
 	    name);
 }
 
+/* A read that ends early, though not at the file's end, must not make what it
+ * left out look damaged. */
+static ssize_t
+read_sectors(int fd, uint8_t both[FRESHNESS_RECORD_SIZE])
+{
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		n = pread(fd, both + done, FRESHNESS_RECORD_SIZE - done,
+		    (off_t)done);
+		if (n > 0)
+			done += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n;
+}
+
 static int
 read_record(int fd, const uint8_t uuid[UUID_SIZE], struct freshness_record *r,
     struct err *err)
 {
 	uint8_t both[FRESHNESS_RECORD_SIZE] = { 0 };
 	char name[UUID_TEXT_SIZE];
+	struct err why = { 0 };
+	int rc;
 
 	uuid_format(uuid, name);
-	if (pread(fd, both, sizeof(both), 0) < 0)
+	if (read_sectors(fd, both) < 0)
 		return err_sys(err, errno,
 		    "cannot read the freshness record %s", name);
-	if (freshness_record_decode(both, uuid, r) < 0)
-		return err_set(err, ERR_FORMAT, "the freshness record %s is "
-		    "damaged", name);
-	return 0;
+	rc = freshness_record_decode(both, uuid, r, &why);
+	if (rc == ERR_FORMAT)
+		return err_set(err, rc, "the freshness record %s is damaged",
+		    name);
+	return rc < 0 ? err_set(err, rc, "cannot check the freshness record "
+	    "%s: %s", name, why.text) : 0;
 }
 
 /* One write of the sector whose turn it is, and one sync. After a failure the

@@ -65,7 +65,8 @@ struct journal {
 	_Atomic uint32_t current;	/* which of captures */
 	uint32_t answer_at, answer_size;
 	uint32_t command_size;
-	bool handed_out;		/* see struct worker */
+	uint8_t handed_out;		/* not 0: the volatile state has left by
+					 * STORE_VOLATILE or GET_STATE */
 	uint8_t command[JOURNAL_COMMAND];
 	struct journal_capture captures[2];
 };

@@ -142,11 +142,18 @@ on_signal(struct monitor *m)
 static void
 on_connection(struct monitor *m)
 {
+	static const struct timespec pause = { .tv_nsec = 10 * 1000000 };
 	int fd = accept4(m->listen_fd, NULL, NULL,
 	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Without descriptors or memory it stays to be accepted, and
+		 * poll would come back at once, again and again. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM)
+			nanosleep(&pause, NULL);
 		return;
+	}
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		if (m->clients[i].fd < 0) {
 			client_init(&m->clients[i], fd);

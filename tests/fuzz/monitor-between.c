@@ -21,6 +21,8 @@
 #define CLIENTS 4
 #define STEPS_MAX 2000
 #define RESPAWNS_MAX 3
+#define PAUSES_MAX 100
+#define POLLED_MAX 10000
 #define WORKER 0x7ffffffe	/* no such process; kill is replaced anyway */
 
 struct storage {
@@ -31,7 +33,7 @@ struct storage {
 
 static struct {
 	struct buf before, in;
-	bool hostile;
+	bool hostile, running;
 	struct monitor monitor;
 	struct channel worker;
 	struct channel_memory memory;
@@ -42,7 +44,8 @@ static struct {
 	int signals;
 	unsigned int steps;
 	int lowest;		/* descriptor free when it began */
-	size_t polled;		/* times since the last step */
+	size_t polled;		/* times since the last step or pause */
+	unsigned int pauses;
 } the;
 
 /* -- what the monitor stands on, in memory -- */
@@ -94,21 +97,28 @@ storage_close(struct storage *s, struct err *err)
 	return fail_now() ? err_sys(err, EIO, "cannot write") : 0;
 }
 
+int __real_kill(pid_t pid, int sig);
 int __wrap_kill(pid_t pid, int sig);
 int
 __wrap_kill(pid_t pid, int sig)
 {
+	/* The fuzzer's own. */
+	if (!the.running)
+		return __real_kill(pid, sig);
 	FUZZ_ASSERT(pid == WORKER && sig == SIGUSR1);
 	return 0;
 }
 
-/* Pauses between deaths take no time here. */
+/* Pauses take no time here; what a pause is for is over after some. */
 int __wrap_nanosleep(const struct timespec *t, struct timespec *rest);
 int
 __wrap_nanosleep(const struct timespec *t, struct timespec *rest)
 {
 	(void)t;
 	(void)rest;
+	the.polled = 0;
+	if (the.pauses++ == PAUSES_MAX)
+		(void)fail_end();
 	return 0;
 }
 
@@ -351,7 +361,10 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
 	FUZZ_ASSERT(timeout >= -1);
 	if ((rc = __real_poll(p, n, 0)) != 0) {
 		/* A monitor that turns round and round on one event. */
-		FUZZ_ASSERT(the.polled++ < 100000);
+		FUZZ_ASSERT(the.polled++ < POLLED_MAX);
+		/* The kernel does not refuse a signalfd's bytes for ever. */
+		if (p[0].revents != 0 && the.polled > PAUSES_MAX)
+			(void)fail_end();
 		return rc;
 	}
 	the.polled = 0;
@@ -436,6 +449,7 @@ begin(uint8_t flags)
 	storage.size[0] = 1000;
 	the.steps = 0;
 	the.polled = 0;
+	the.pauses = 0;
 }
 
 static void
@@ -468,7 +482,9 @@ monitor_between(struct buf *in, struct buf *before, bool hostile)
 	begin(flags);
 	control = buf_reader(failing, sizeof(failing));
 	fail_begin(&control);
+	the.running = true;
 	(void)monitor_run(&the.monitor);
+	the.running = false;
 	(void)fail_end();
 	if (the.monitor.data_fd >= 0)
 		close(the.monitor.data_fd);
