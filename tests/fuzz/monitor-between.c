@@ -16,7 +16,8 @@
 #include "base/log.h"
 #include "tests/fuzz/fail.h"
 #include "vtpm/monitor.h"
-#include "vtpm/nursery.h"
+#include "vtpm/handover.h"
+#include "vtpm/supervisor.h"
 
 #define CLIENTS 4
 #define STEPS_MAX 2000
@@ -42,6 +43,7 @@ static struct {
 	struct sockaddr_un address;
 	socklen_t address_size;
 	int signals;
+	int successor;		/* its end of the handover; -1 */
 	unsigned int steps;
 	int lowest;		/* descriptor free when it began */
 	size_t polled;		/* times since the last step or pause */
@@ -373,9 +375,47 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
 	return __real_poll(p, n, 0);
 }
 
+int
+storage_hand_over(struct storage *s, struct storage_handover *h,
+    struct err *err)
+{
+	(void)s;
+	if (fail_now())
+		return err_sys(err, EIO, "cannot write");
+	memset(h, 0, sizeof(*h));
+	h->file = the.memory.answers_fd;
+	h->record = -1;
+	return 0;
+}
+
+int
+storage_adopt(struct storage **out, const struct storage_handover *h,
+    const char *path, struct err *err)
+{
+	(void)out;
+	(void)h;
+	(void)path;
+	return err_set(err, ERR_UNSUPPORTED, "this one hands over only");
+}
+
+int
+storage_note_version(struct storage *s, uint32_t version, struct err *err)
+{
+	(void)s;
+	(void)version;
+	(void)err;
+	return 0;
+}
+
+uint32_t
+tpm_library_version(void)
+{
+	return 0x000902;
+}
+
 /* A worker that is gone is replaced a few times. */
 int
-nursery_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
+supervisor_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
 {
 	(void)sock;
 	*pid = WORKER;
@@ -386,11 +426,36 @@ nursery_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
 }
 
 int
-nursery_wait(int sock, int *status, struct err *err)
+supervisor_wait(int sock, int *status, struct err *err)
 {
 	(void)sock;
 	(void)err;
 	*status = SIGKILL;
+	return 0;
+}
+
+/* Where a newer program is to be run: it says nothing and ends, agrees, or
+ * says what the input says. */
+int
+supervisor_tell(int sock, enum supervisor_ask what, int fd, struct err *err)
+{
+	uint8_t agreed[8] = { 0, 0, 0, HANDOVER_READY }, said[64], kind = 0;
+	size_t n = 0;
+
+	(void)sock;
+	(void)what;
+	(void)buf_get_u8(&the.in, &kind);
+	if (fail_now())
+		return err_set(err, ERR_CLOSED, "the supervisor is gone");
+	if (the.successor >= 0)
+		close(the.successor);
+	the.successor = kind & 1 ? dup(fd) : -1;
+	while (n < sizeof(said) && buf_get_u8(&the.in, &said[n]) == 0)
+		n++;
+	if (kind & 2)
+		(void)!send(fd, agreed, sizeof(agreed), MSG_NOSIGNAL);
+	else if (kind & 4)
+		(void)!send(fd, said, n, MSG_NOSIGNAL);
 	return 0;
 }
 
@@ -421,8 +486,7 @@ begin(uint8_t flags)
 	int signals[2];
 
 	the.lowest = lowest_free();
-	memset(m, 0, sizeof(*m));
-	m->data_fd = -1;
+	monitor_init(m);
 	m->worker = WORKER;
 	m->storage = &storage;
 	m->terminate = flags & 1;
@@ -430,6 +494,7 @@ begin(uint8_t flags)
 	FUZZ_ASSERT(channel_make(&m->channel, &the.worker, &the.memory,
 	    NULL) == 0);
 	the.respawns = 0;
+	the.successor = -1;
 	/* An abstract address that the kernel chooses, unix(7). */
 	m->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
@@ -459,6 +524,8 @@ end(void)
 	close(the.monitor.listen_fd);
 	close(the.monitor.signal_fd);
 	close(the.signals);
+	if (the.successor >= 0)
+		close(the.successor);
 	for (size_t i = 0; i < CLIENTS; i++)
 		if (the.clients[i] >= 0)
 			close(the.clients[i]);

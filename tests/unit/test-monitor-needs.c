@@ -2,7 +2,7 @@
 /*
  * A worker that keeps to the table of doc/protocols.md, "Between monitor and
  * worker", and one that does not: the test is the worker, all else is the
- * monitor's own, down to an nvram file. Only the nursery, which would kill and
+ * monitor's own, down to an nvram file. Only the supervisor, which would kill and
  * fork, counts instead; tests/integration/broken-rules.test has the real one.
  */
 #include <criterion/criterion.h>
@@ -19,7 +19,7 @@
 
 #include "base/log.h"
 #include "vtpm/monitor.h"
-#include "vtpm/nursery.h"
+#include "vtpm/supervisor.h"
 
 /* Numbers and sizes are the document's, not the header's. */
 enum { LOAD = 1, STORE, LOG, DATA_CLOSED };
@@ -35,7 +35,7 @@ static struct channel_memory memory;
 /* -- what the monitor stands on -- */
 
 int
-nursery_wait(int sock, int *status, struct err *err)
+supervisor_wait(int sock, int *status, struct err *err)
 {
 	(void)sock;
 	(void)err;
@@ -45,12 +45,21 @@ nursery_wait(int sock, int *status, struct err *err)
 }
 
 int
-nursery_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
+supervisor_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
 {
 	(void)sock;
 	(void)channel;
 	(void)pid;
 	return err_set(err, ERR_CLOSED, "one worker is enough here");
+}
+
+int
+supervisor_tell(int sock, enum supervisor_ask what, int fd, struct err *err)
+{
+	(void)sock;
+	(void)what;
+	(void)fd;
+	return err_set(err, ERR_CLOSED, "there is none");
 }
 
 static void
@@ -108,8 +117,7 @@ setup(void)
 	snprintf(c.state_dir, sizeof(c.state_dir), "%s/state", top);
 	make_file(&c);
 	log_set_sink(keep_line);
-	monitor = (struct monitor){ .listen_fd = -1, .data_fd = -1,
-		.nursery = -1 };
+	monitor_init(&monitor);
 	cr_assert_eq(storage_open(&monitor.storage, file, &c, NULL, &err), 0,
 	    "%s", err.text);
 	cr_assert_eq(channel_memory_make(&memory, NULL), 0);
