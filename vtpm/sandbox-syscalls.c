@@ -44,6 +44,7 @@ static const int worker_refused[] = {
 
 static const int monitor_only[] = {
 	SCMP_SYS(accept4),
+	SCMP_SYS(getsockopt),	/* who connects to the socket by pid */
 	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fdatasync),
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 	SCMP_SYS(fcntl),	/* OFD locks, flags */
