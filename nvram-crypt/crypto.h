@@ -24,12 +24,16 @@ OSSL_LIB_CTX *crypto_context(void);
 const EVP_CIPHER *crypto_aes256_ecb(void);
 const EVP_CIPHER *crypto_aes256_gcm(void);
 
-/* As crypto_init, before a fork whose two sides both use the context: fetches
- * an algorithm of each operation that both need, whereby OpenSSL makes its
- * tables of them. Tables made later are made on both sides, and change the
- * pages of those made before. No random generator is seeded: the two sides must
- * not share one. */
+/* Before anything else here, in a process of which there are many: from then on
+ * OpenSSL is without texts, and our context is made with what nvram-crypt uses
+ * and no other algorithm. It is made by the process that uses it, after the
+ * fork: made before, its pages were changed by all sides (reference counts,
+ * locks), and there were three copies of most of them. */
 int crypto_prepare_fork(struct err *err);
+/* A context with what libtpms 0.9 fetches, for a process that runs libtpms and
+ * does not use our own context; the same at every call, of which the first must
+ * be alone. NULL on error. Owned by this module. */
+OSSL_LIB_CTX *crypto_tpm_context(struct err *err);
 
 /* From the DRBG for private values of our context (SP 800-90A). */
 int crypto_random(void *out, size_t size, struct err *err);
