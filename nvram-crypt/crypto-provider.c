@@ -17,8 +17,8 @@
 
 /*
  * What is left in, by any of its names. libtpms calls EVP with what EVP_aes_*,
- * EVP_camellia_* and EVP_des_ede3* return, and with RSA keys as EVP_PKEY; its
- * own hashes and elliptic curves fetch nothing. EC, ECDSA, ECDH, the KDFs and
+ * EVP_camellia_* and EVP_des_ede3* return (its TpmProfile.h leaves out 192 bits),
+ * and with RSA keys as EVP_PKEY; its own hashes and elliptic curves fetch nothing. EC, ECDSA, ECDH, the KDFs and
  * HMAC are what it fetches where it is configured another way. CTR-DRBG is not
  * among them: it would fetch a cipher of its own.
  */
@@ -41,16 +41,16 @@ static const struct operation tpm_operations[OPERATIONS_MAX] = {
 	{ OSSL_OP_DIGEST, (const char *const[]){
 		"SHA1", "SHA2-256", "SHA2-384", "SHA2-512", NULL } },
 	{ OSSL_OP_CIPHER, (const char *const[]){
-		"AES-128-ECB", "AES-192-ECB", "AES-256-ECB",
-		"AES-128-CBC", "AES-192-CBC", "AES-256-CBC",
-		"AES-128-CFB", "AES-192-CFB", "AES-256-CFB",
-		"AES-128-OFB", "AES-192-OFB", "AES-256-OFB",
-		"AES-128-CTR", "AES-192-CTR", "AES-256-CTR",
-		"CAMELLIA-128-ECB", "CAMELLIA-192-ECB", "CAMELLIA-256-ECB",
-		"CAMELLIA-128-CBC", "CAMELLIA-192-CBC", "CAMELLIA-256-CBC",
-		"CAMELLIA-128-CFB", "CAMELLIA-192-CFB", "CAMELLIA-256-CFB",
-		"CAMELLIA-128-OFB", "CAMELLIA-192-OFB", "CAMELLIA-256-OFB",
-		"CAMELLIA-128-CTR", "CAMELLIA-192-CTR", "CAMELLIA-256-CTR",
+		"AES-128-ECB", "AES-256-ECB",
+		"AES-128-CBC", "AES-256-CBC",
+		"AES-128-CFB", "AES-256-CFB",
+		"AES-128-OFB", "AES-256-OFB",
+		"AES-128-CTR", "AES-256-CTR",
+		"CAMELLIA-128-ECB", "CAMELLIA-256-ECB",
+		"CAMELLIA-128-CBC", "CAMELLIA-256-CBC",
+		"CAMELLIA-128-CFB", "CAMELLIA-256-CFB",
+		"CAMELLIA-128-OFB", "CAMELLIA-256-OFB",
+		"CAMELLIA-128-CTR", "CAMELLIA-256-CTR",
 		"DES-EDE3-ECB", "DES-EDE3-CBC", "DES-EDE3-CFB", "DES-EDE3-OFB",
 		NULL } },
 	{ OSSL_OP_MAC, (const char *const[]){ "HMAC", NULL } },

@@ -107,21 +107,48 @@ crypto_prepare_fork(struct err *err)
 {
 	/* Without the texts of OpenSSL's errors: 60 kB in each process, for
 	 * what never happens and is told by number then. Without the names of
-	 * the legacy ciphers, which every context gets too, if only to find
-	 * them with EVP_get_cipherbyname: nobody here calls that. */
+	 * all legacy ciphers and digests, with which every context would begin:
+	 * they are for EVP_get_cipherbyname, which nobody here calls, and for
+	 * EVP_get_digestbyname, see add_tpm_digests. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
-	    OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_LOAD_CONFIG,
-	    NULL) != 1)
+	    OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS |
+	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return crypto_error(err, "starting");
 	crypto.narrow = true;
 	return 0;
 }
 
-OSSL_LIB_CTX *
-crypto_tpm_context(struct err *err)
+/* libtpms finds the hash of an RSA signature by EVP_get_digestbyname. What it
+ * may ask for is in TPM 2.0 Part 2, 6.3 (TPM_ALG_ID). */
+static int
+add_tpm_digests(bool whole)
 {
-	if (crypto.tpm == NULL)
-		crypto.tpm = context_new(true, CRYPTO_FOR_TPM, err);
+	if (EVP_add_digest(EVP_sha1()) != 1 ||
+	    EVP_add_digest(EVP_sha256()) != 1 ||
+	    EVP_add_digest(EVP_sha384()) != 1 ||
+	    EVP_add_digest(EVP_sha512()) != 1)
+		return -1;
+	if (!whole)
+		return 0;
+#ifndef OPENSSL_NO_SM3
+	if (EVP_add_digest(EVP_sm3()) != 1)
+		return -1;
+#endif
+	return EVP_add_digest(EVP_sha3_256()) == 1 &&
+	    EVP_add_digest(EVP_sha3_384()) == 1 &&
+	    EVP_add_digest(EVP_sha3_512()) == 1 ? 0 : -1;
+}
+
+OSSL_LIB_CTX *
+crypto_tpm_context(bool whole, struct err *err)
+{
+	if (crypto.tpm != NULL)
+		return crypto.tpm;
+	if (add_tpm_digests(whole) < 0) {
+		(void)crypto_error(err, "adding digests");
+		return NULL;
+	}
+	crypto.tpm = context_new(!whole, CRYPTO_FOR_TPM, err);
 	return crypto.tpm;
 }
 

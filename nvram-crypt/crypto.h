@@ -9,6 +9,7 @@
 #define NVRAM_CRYPT_CRYPTO_H
 
 #include <openssl/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,10 +31,11 @@ const EVP_CIPHER *crypto_aes256_gcm(void);
  * fork: made before, its pages were changed by all sides (reference counts,
  * locks), and there were three copies of most of them. */
 int crypto_prepare_fork(struct err *err);
-/* A context with what libtpms 0.9 fetches, for a process that runs libtpms and
- * does not use our own context; the same at every call, of which the first must
- * be alone. NULL on error. Owned by this module. */
-OSSL_LIB_CTX *crypto_tpm_context(struct err *err);
+/* A context for libtpms, in a process that has none of our own: with what
+ * libtpms 0.9 fetches, or the whole for one of which that is not known. The same
+ * at every call, of which the first must be alone. NULL on error. Owned by this
+ * module. */
+OSSL_LIB_CTX *crypto_tpm_context(bool whole, struct err *err);
 
 /* From the DRBG for private values of our context (SP 800-90A). */
 int crypto_random(void *out, size_t size, struct err *err);
