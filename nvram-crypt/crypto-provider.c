@@ -12,15 +12,19 @@
 
 #define PROVIDER_NAME "vtpmd"
 /* The longest of the lists below is that of the ciphers. */
-#define ALGORITHMS_MAX 48
+#define ALGORITHMS_MAX 32
 #define OPERATIONS_MAX 9
 
 /*
- * What is left in, by any of its names. libtpms calls EVP with what EVP_aes_*,
- * EVP_camellia_* and EVP_des_ede3* return (its TpmProfile.h leaves out 192 bits),
- * and with RSA keys as EVP_PKEY; its own hashes and elliptic curves fetch nothing. EC, ECDSA, ECDH, the KDFs and
- * HMAC are what it fetches where it is configured another way. CTR-DRBG is not
- * among them: it would fetch a cipher of its own.
+ * What is left in. Each is found in the default provider's tables by the first
+ * of its names, and has no other name but those that stand here: object
+ * identifiers are for parsing certificates, and every name costs 100 bytes.
+ *
+ * libtpms calls EVP with what EVP_aes_*, EVP_camellia_* and EVP_des_ede3* return
+ * (its TpmProfile.h leaves out 192 bits), and with RSA keys as EVP_PKEY; its own
+ * hashes and elliptic curves fetch nothing. EC, ECDSA, ECDH, the KDFs and HMAC
+ * are what it fetches where it is configured another way. CTR-DRBG is not among
+ * them: it would fetch a cipher of its own.
  */
 struct operation {
 	int id;
@@ -29,7 +33,7 @@ struct operation {
 
 static const struct operation nvram_operations[OPERATIONS_MAX] = {
 	{ OSSL_OP_DIGEST, (const char *const[]){
-		"SHA2-256", "SHA2-512", NULL } },
+		"SHA2-256:SHA256", "SHA2-512:SHA512", NULL } },
 	{ OSSL_OP_CIPHER, (const char *const[]){
 		"AES-256-ECB", "AES-256-GCM", NULL } },
 	{ OSSL_OP_MAC, (const char *const[]){ "HMAC", NULL } },
@@ -39,7 +43,8 @@ static const struct operation nvram_operations[OPERATIONS_MAX] = {
 
 static const struct operation tpm_operations[OPERATIONS_MAX] = {
 	{ OSSL_OP_DIGEST, (const char *const[]){
-		"SHA1", "SHA2-256", "SHA2-384", "SHA2-512", NULL } },
+		"SHA1:SHA-1", "SHA2-256:SHA256", "SHA2-384:SHA384",
+		"SHA2-512:SHA512", NULL } },
 	{ OSSL_OP_CIPHER, (const char *const[]){
 		"AES-128-ECB", "AES-256-ECB",
 		"AES-128-CBC", "AES-256-CBC",
@@ -51,12 +56,14 @@ static const struct operation tpm_operations[OPERATIONS_MAX] = {
 		"CAMELLIA-128-CFB", "CAMELLIA-256-CFB",
 		"CAMELLIA-128-OFB", "CAMELLIA-256-OFB",
 		"CAMELLIA-128-CTR", "CAMELLIA-256-CTR",
-		"DES-EDE3-ECB", "DES-EDE3-CBC", "DES-EDE3-CFB", "DES-EDE3-OFB",
+		"DES-EDE3-ECB:DES-EDE3", "DES-EDE3-CBC",
+		"DES-EDE3-CFB", "DES-EDE3-OFB",
 		NULL } },
 	{ OSSL_OP_MAC, (const char *const[]){ "HMAC", NULL } },
 	{ OSSL_OP_KDF, (const char *const[]){ "KBKDF", "SSKDF", NULL } },
 	{ OSSL_OP_RAND, (const char *const[]){ "HASH-DRBG", NULL } },
-	{ OSSL_OP_KEYMGMT, (const char *const[]){ "RSA", "EC", NULL } },
+	{ OSSL_OP_KEYMGMT, (const char *const[]){ "RSA:rsaEncryption",
+		"EC:id-ecPublicKey", NULL } },
 	{ OSSL_OP_KEYEXCH, (const char *const[]){ "ECDH", NULL } },
 	{ OSSL_OP_SIGNATURE, (const char *const[]){ "RSA", "ECDSA", NULL } },
 	{ OSSL_OP_ASYM_CIPHER, (const char *const[]){ "RSA", NULL } },
@@ -76,22 +83,32 @@ static struct {
 	EVP_ASYM_CIPHER *hold;
 } provider;
 
+/* Whether names, separated by colons, has the first of ours. */
 static bool
-is_kept(const struct operation *o, const char *names)
+has_name(const char *names, const char *ours)
 {
+	size_t first = strcspn(ours, ":");
+
 	while (*names != '\0') {
 		size_t size = strcspn(names, ":");
 
-		for (const char *const *n = o->names; *n != NULL; n++)
-			if (strlen(*n) == size && memcmp(*n, names, size) == 0)
-				return true;
+		if (size == first && memcmp(names, ours, size) == 0)
+			return true;
 		names += size + (names[size] == ':');
 	}
 	return false;
 }
 
-/* The end of the default provider's tables is an entry without names, which is
- * copied as well. NULL where there is nothing. */
+static const char *
+listed(const struct operation *o, const char *names)
+{
+	for (const char *const *ours = o->names; *ours != NULL; ours++)
+		if (has_name(names, *ours))
+			return *ours;
+	return NULL;
+}
+
+/* The end is an entry without names. NULL where there is no memory. */
 static OSSL_ALGORITHM *
 filter(const struct operation *o, const OSSL_ALGORITHM *all)
 {
@@ -99,9 +116,12 @@ filter(const struct operation *o, const OSSL_ALGORITHM *all)
 	size_t n = 0;
 
 	for (; all != NULL && all->algorithm_names != NULL &&
-	    n < ALGORITHMS_MAX; all++)
-		if (is_kept(o, all->algorithm_names))
-			kept[n++] = *all;
+	    n < ALGORITHMS_MAX; all++) {
+		kept[n] = *all;
+		kept[n].algorithm_names = listed(o, all->algorithm_names);
+		if (kept[n].algorithm_names != NULL)
+			n++;
+	}
 	kept[n++] = (OSSL_ALGORITHM){ 0 };
 	return OPENSSL_memdup(kept, n * sizeof(kept[0]));
 }
