@@ -20,11 +20,11 @@
  * of its names, and has no other name but those that stand here: object
  * identifiers are for parsing certificates, and every name costs 100 bytes.
  *
- * libtpms calls EVP with what EVP_aes_*, EVP_camellia_* and EVP_des_ede3* return
- * (its TpmProfile.h leaves out 192 bits), and with RSA keys as EVP_PKEY; its own
- * hashes and elliptic curves fetch nothing. EC, ECDSA, ECDH, the KDFs and HMAC
- * are what it fetches where it is configured another way. CTR-DRBG is not among
- * them: it would fetch a cipher of its own.
+ * libtpms calls EVP with what EVP_aes_*, EVP_camellia_* and EVP_des_ede3*
+ * return (its TpmProfile.h leaves out 192 bits), and with RSA keys as EVP_PKEY;
+ * its own hashes and elliptic curves fetch nothing. EC, ECDSA, ECDH, the KDFs
+ * and HMAC are what it fetches where it is configured another way. CTR-DRBG is
+ * not among them: it would fetch a cipher of its own.
  */
 struct operation {
 	int id;

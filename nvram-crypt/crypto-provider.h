@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * An OpenSSL provider that is the default provider with most of its algorithms
- * left out. OpenSSL makes a table entry of some 700 bytes, and time, for each
- * algorithm of an operation when the first of them is fetched: 295 kB for all of
- * them, 95 kB for those that libtpms fetches, 30 kB for ours.
+ * left out. OpenSSL makes a table entry of some 700 bytes, and takes time, for
+ * each algorithm of an operation when the first of them is fetched: 295 kB for
+ * all of them, 85 kB for those that libtpms fetches, 35 kB for ours.
  */
 #ifndef NVRAM_CRYPT_CRYPTO_PROVIDER_H
 #define NVRAM_CRYPT_CRYPTO_PROVIDER_H

@@ -32,9 +32,9 @@ const EVP_CIPHER *crypto_aes256_gcm(void);
  * locks), and there were three copies of most of them. */
 int crypto_prepare_fork(struct err *err);
 /* A context for libtpms, in a process that has none of our own: with what
- * libtpms 0.9 fetches, or the whole for one of which that is not known. The same
- * at every call, of which the first must be alone. NULL on error. Owned by this
- * module. */
+ * libtpms 0.9 fetches, or the whole for one of which that is not known. The
+ * same at every call, of which the first must be alone. NULL on error. Owned by
+ * this module. */
 OSSL_LIB_CTX *crypto_tpm_context(bool whole, struct err *err);
 
 /* From the DRBG for private values of our context (SP 800-90A). */

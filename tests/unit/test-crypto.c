@@ -37,7 +37,8 @@ check_sha256_of_abc(void)
 }
 
 /* Expected values: Python's hashlib.pbkdf2_hmac("sha512", PASSWORD, SALT, 1000,
- * 16), and its hmac with SHA-256 over 00000001 "label" 00 "context" 00000080 (SP 800-108r1, 4.1). */
+ * 16), and its hmac with SHA-256 over 00000001 "label" 00 "context" 00000080
+ * (SP 800-108r1, 4.1). */
 static void
 check_derivation(void)
 {
@@ -92,8 +93,6 @@ Test(crypto, narrow)
 	check_sha256_of_abc();
 	check_derivation();
 	check_random();
-	/* What is not used is not there, but by the provider's word, not for
-	 * want of any provider. */
 	cr_assert(has_cipher(crypto_context(), "AES-256-GCM"));
 	cr_assert_not(has_cipher(crypto_context(), "AES-128-CBC"));
 	rsa = EVP_KEYMGMT_fetch(crypto_context(), "RSA", NULL);
