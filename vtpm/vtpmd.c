@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <openssl/crypto.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,17 +139,11 @@ run_monitor(void *arg, int sock)
 	return monitor_start(&d->monitor, sock);
 }
 
-/* Before the first fork, so that monitor and workers share the tables; see
- * worker.c. Without the texts of OpenSSL's errors: 60 kB in each process, for
- * what never happens and is told by number then. */
 static int
 prepare_processes(struct vtpmd *d, struct err *err)
 {
 	int rc;
 
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
-	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
-		return crypto_error(err, "starting");
 	if ((rc = crypto_prepare_fork(err)) < 0 ||
 	    (rc = channel_memory_make(&d->supervisor.memory, err)) < 0)
 		return rc;

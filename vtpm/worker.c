@@ -288,14 +288,8 @@ next_data_fd(struct worker *w)
 	return fd;
 }
 
-/*
- * Gives libtpms a library context with no more than it fetches: 200 kB less in
- * every worker. Those lists were made for libtpms 0.9 and are tested with it
- * (tests/integration/algorithms.test); another one gets all that OpenSSL has,
- * for an algorithm that is missing would put the TPM into failure mode.
- */
-static void
-adopt_crypto(void)
+void
+worker_adopt_crypto(void)
 {
 	bool whole = tpm_library_version() >> 8 != LIBTPMS_LISTED;
 	struct err err = { 0 };
@@ -313,7 +307,7 @@ data_thread(void *arg)
 	struct worker *w = arg;
 	struct journal *j = &w->channel.memory.shared->journal;
 
-	adopt_crypto();
+	worker_adopt_crypto();
 	pthread_mutex_lock(&w->lock);
 	w->data_thread_up = true;
 	pthread_cond_signal(&w->data_thread_came);
@@ -377,7 +371,7 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 	mallopt(M_ARENA_MAX, 1);
 	sigaction(WORKER_CANCEL_SIGNAL, &cancel, NULL);
 	sigaction(WORKER_PARK_SIGNAL, &park, NULL);
-	adopt_crypto();
+	worker_adopt_crypto();
 	if (worker_setup_tpm(&w) < 0)
 		_exit(1);
 	if (pthread_attr_init(&attr) != 0 ||
