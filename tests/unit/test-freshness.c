@@ -122,7 +122,7 @@ Test(freshness, older_copy)
 	cr_assert_not_null(strstr(fixture_log, "file_epoch=1 record_epoch=2"));
 	cr_assert_eq(take(&nv, true, &err), 0);
 	cr_assert_not_null(strstr(fixture_log, "event=freshness.accepted"));
-	/* One is left out: an opening may have written it and not recorded it. */
+	/* One is left out: it may be in a file and in no record. */
 	cr_assert_eq(nvram_header(nv)->epoch, 4);
 	cr_assert_eq(fixture_commit(nv, 2), 0);
 	cr_assert_eq(nvram_release(nv, NULL), 0);
@@ -387,11 +387,13 @@ Test(freshness, fork_while_opening)
 }
 
 /*
- * The crash matrix. An opening is: record OPENING, harden (3 operations on the
- * file), superblock (2), its copy (1), record OPEN. The file stops before each
- * of its operations, power is cut in each way, and the record may have lost its
- * last write as well. It must open again without an administrator, and the copy
- * from before the last clean close must not.
+ * The crash matrix, of openings that do nothing else; test-opening.c has the
+ * rest. One after a clean close is a write of the superblock. Any other is:
+ * record OPENING, harden (3 operations on the file), superblock (2), its copy
+ * (1). The file stops before each of its operations, power is cut in each way,
+ * and the record may have lost its last write as well. It must open again
+ * without an administrator, and the copy from before the last clean close must
+ * not.
  */
 static void
 crash_once(bool was_clean, unsigned int op, int cut, bool lose_record)

@@ -572,7 +572,8 @@ Test(opening, fails_once)
 }
 
 /* An epoch that an opening wrote into the file and never recorded; then an
- * older copy is accepted. It is above what was recorded, but not the restore. */
+ * older copy is accepted. It is above what was recorded, but not the restore.
+ */
 Test(opening, restore_outdates_what_nobody_recorded)
 {
 	struct nvram *nv;
