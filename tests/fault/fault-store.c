@@ -202,6 +202,12 @@ fault_store_operations(const struct fault_store *fs)
 	return fs->operations;
 }
 
+bool
+fault_store_stopped(const struct fault_store *fs)
+{
+	return fs->stopped;
+}
+
 void
 fault_store_disarm(struct fault_store *fs)
 {
