@@ -257,3 +257,6 @@ seed("state-blob", "libtpms-crash-audit-hash", NONE + b"\0" +
 for at in (10, 400, 2000, 5000):
     seed("state-blob", f"volatile-checked-{at}", NONE + b"\6" +
          struct.pack(">BHB", 1, at, 4) + b"\xff" * 4)
+for at in (24, 8994):
+    seed("state-blob", f"libtpms-crash-volatile-{at}", NONE + b"\6" +
+         struct.pack(">BHB", 1, at, 1) + b"\xff")
