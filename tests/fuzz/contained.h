@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Runs it in a child process and waits. The child's coverage is the fuzzer's. */
+/* Runs it in a child process and waits. The child's coverage counts. */
 void contained_run(void (*run)(void *arg), void *arg);
 
 /* Makes the checksum of a volatile state right (libtpms src/tpm2/Volatile.c: a

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A worker was taken over, wrote what it liked to the memory that it shares with
- * its successor, and died: the next worker resumes from that. Input after
+ * A worker was taken over, wrote what it liked to the memory that it shares
+ * with its successor, and died: the next worker resumes from that. Input after
  * fail_begin's: what to do first (1: enum resume; bit 7: the captured state's
- * checksum is made right), where the answers' file stands (2), how many changes,
- * and those of what an honest worker left: a field (1) and its value (8), or the
- * field BYTES, offset (4), size (1) and bytes. What follows, the guest sends.
+ * checksum is made right), where the answers' file stands (2), how many
+ * changes, and those of what an honest worker left: a field (1) and its value
+ * (8), or the field BYTES, offset (4), size (1) and bytes. What follows, the
+ * guest sends.
  */
 #include <string.h>
 #include <sys/socket.h>

@@ -2,9 +2,9 @@
 /*
  * State that comes from outside (SET_STATEBLOB, an incoming migration) or from
  * the file, into libtpms. Input after fail_begin's: which (1: 0 permanent, 1
- * volatile, 2 both; 4: the volatile one's checksum is made right), then changes of
- * good blobs: which (1), offset (2), size (1), bytes; or with bit 7 of which the
- * permanent blob itself.
+ * volatile, 2 both; 4: the volatile one's checksum is made right), then changes
+ * of good blobs: which (1), offset (2), size (1), bytes; or with bit 7 of which
+ * the permanent blob itself.
  */
 #include <stdlib.h>
 #include <string.h>
