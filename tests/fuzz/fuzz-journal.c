@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A worker was taken over, wrote what it liked to the memory that it shares with
- * its successor, and died: the next worker resumes from that. Input after
- * fail_begin's: what to do first (1: enum resume), where the answers' file
- * stands (2), how many changes, and those of what an honest worker left: a field
- * (1) and its value (8), or the field BYTES, offset (4), size (1) and bytes.
- * What follows, the guest sends.
+ * A worker was taken over, wrote what it liked to the memory that it shares
+ * with its successor, and died: the next worker resumes from that. Input after
+ * fail_begin's: what to do first (1: enum resume; bit 7: the captured state's
+ * checksum is made right), where the answers' file stands (2), how many
+ * changes, and those of what an honest worker left: a field (1) and its value
+ * (8), or the field BYTES, offset (4), size (1) and bytes. What follows, the
+ * guest sends.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 
 #define COMMANDS_MAX 8
 #define RESUMES (RESUME_FAILED_ANSWER + 1u)
+#define CHECKSUM 0x80u
 #define NUMBER 5		/* commands that the honest worker has done */
 
 enum field { BEGUN, RUN, ANSWERED, CAPTURED, CURRENT, ANSWER_AT, ANSWER_SIZE,
@@ -260,17 +262,26 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf in = buf_reader(data, size);
 	struct input i = { 0 };
+	struct journal *j;
 
 	if (memory.shared == NULL)
 		set_up();
-	memcpy(&memory.shared->journal, &honest, sizeof(honest));
+	j = &memory.shared->journal;
+	memcpy(j, &honest, sizeof(honest));
 	(void)buf_get_bytes(&in, i.failing, sizeof(i.failing));
 	(void)buf_get_u8(&in, &i.resume);
-	i.resume %= RESUMES;
 	(void)buf_get_u16be(&in, &i.sent);
-	change(&memory.shared->journal, &in);
+	change(j, &in);
+	if (i.resume & CHECKSUM) {
+		struct journal_capture *c =
+		    &j->captures[atomic_load(&j->current) & 1];
+
+		if (c->size <= sizeof(c->state))
+			volatile_checksum(c->state, c->size);
+	}
+	i.resume = (uint8_t)((i.resume & ~CHECKSUM) % RESUMES);
 	i.guest = in;
-	if (is_state_changed(&memory.shared->journal))
+	if (is_state_changed(j))
 		contained_run(succeed, &i);
 	else
 		succeed(&i);
