@@ -97,3 +97,35 @@ three_resets() {
 	guest_wait 90
 	is "$MODEL $banks: after the third it powers off" $? 0 || guest_explain
 }
+
+# The processes of the guest's vTPM: the one that was started; the monitor, which
+# is that or a child of it; the worker, a child or a child's child.
+vtpmd_pid() {
+	pgrep -P "$GUEST_PID" -x vtpmd
+}
+
+monitor_pid() {
+	local started
+
+	started=$(vtpmd_pid) || return 1
+	pgrep -P "$started" -x vtpmd-monitor || echo "$started"
+}
+
+worker_pid() {
+	local started parent
+
+	started=$(vtpmd_pid) || return 1
+	for parent in $started $(pgrep -P "$started"); do
+		pgrep -P "$parent" -x vtpmd-worker && return
+	done
+	return 1
+}
+
+# Counts in $kills.
+kills=0
+kill_worker() {
+	local worker
+
+	worker=$(worker_pid) && kill -KILL "$worker" 2>/dev/null &&
+	    kills=$((kills + 1))
+}
