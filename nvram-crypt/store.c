@@ -144,13 +144,21 @@ lock(int fd, const char *path, struct err *err)
 }
 
 int
+store_file(const struct store *s)
+{
+	return s->ops == &file_ops ? ((const struct file_store *)s)->fd : -1;
+}
+
+int
 store_from_fd(struct store **out, int fd, struct err *err)
 {
 	struct file_store *fs = calloc(1, sizeof(*fs));
 
 	*out = NULL;
-	if (fs == NULL)
+	if (fs == NULL) {
+		close(fd);
 		return err_sys(err, ENOMEM, "cannot open the store");
+	}
 	fs->base.ops = &file_ops;
 	fs->fd = fd;
 	*out = &fs->base;
@@ -183,11 +191,8 @@ store_open_file(struct store **out, const char *path, bool writable,
 	}
 	if (writable && (rc = lock(fd, path, err)) < 0)
 		goto out;
-	if ((rc = store_from_fd(out, fd, err)) < 0)
-		goto out;
-	fd = -1;
+	return store_from_fd(out, fd, err);
 out:
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return rc;
 }

@@ -39,7 +39,10 @@ struct store {
  * but a regular file. */
 int store_open_file(struct store **out, const char *path, bool writable,
     struct err *err);
-/* Over a descriptor of the caller's, which goes over to the store. */
+/* The descriptor of a store that is a file; -1 for any other. */
+int store_file(const struct store *s);
+/* Over a descriptor of the caller's, which goes over to the store, also on
+ * failure. */
 int store_from_fd(struct store **out, int fd, struct err *err);
 
 #endif

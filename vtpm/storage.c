@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -83,8 +84,11 @@ storage_open(struct storage **out, const char *path,
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	if ((rc = nvram_open(&s->nv, path, true, err)) < 0 ||
-	    (rc = unlock(s, config, passphrase, err)) < 0 ||
-	    (rc = freshness_native(&s->freshness, s->native, err)) < 0 ||
+	    (rc = unlock(s, config, passphrase, err)) < 0)
+		goto out;
+	/* The supervisor, whose pid stays when this process is replaced. */
+	nvram_act_for(s->nv, getppid());
+	if ((rc = freshness_native(&s->freshness, s->native, err)) < 0 ||
 	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
 		goto out;
 	*out = s;
@@ -113,6 +117,53 @@ storage_close(struct storage *s, struct err *err)
 	native_free(s->native);
 	free(s);
 	return rc;
+}
+
+int
+storage_hand_over(struct storage *s, struct storage_handover *h,
+    struct err *err)
+{
+	h->record = freshness_hand_over(s->freshness);
+	return nvram_hand_over(s->nv, &h->file, &h->secret, err);
+}
+
+static int
+adopt_record(struct storage *s, int fd, struct err *err)
+{
+	const struct nvram_header *header = nvram_header(s->nv);
+
+	return freshness_adopt(&s->freshness, fd, header->uuid, header->epoch,
+	    err);
+}
+
+int
+storage_adopt(struct storage **out, const struct storage_handover *h,
+    const char *path, struct err *err)
+{
+	struct storage *s;
+	int rc;
+
+	*out = NULL;
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		close(h->file);
+		if (h->record >= 0)
+			close(h->record);
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	}
+	rc = nvram_adopt(&s->nv, h->file, path, &h->secret, err);
+	if (rc == 0 && h->record >= 0)
+		rc = adopt_record(s, h->record, err);
+	else if (h->record >= 0)
+		close(h->record);
+	if (rc < 0) {
+		nvram_close(s->nv);
+		freshness_free(s->freshness);
+		free(s);
+		return rc;
+	}
+	nvram_keep_fresh(s->nv, s->freshness);
+	*out = s;
+	return 0;
 }
 
 const struct nvram_header *
