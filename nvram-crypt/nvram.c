@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "nvram-crypt/crypto.h"
 #include "nvram-crypt/nvram-internal.h"
 
@@ -156,6 +157,21 @@ refuse_fallback(const struct nvram *nv, struct err *err)
 	    (unsigned long long)nv->slot.sequence, nv->name);
 }
 
+/* So that no later write runs out of it. On a full disk the file still opens:
+ * most writes go where there is space already. */
+static void
+reserve_space(const struct nvram *nv)
+{
+	int rc = nv->store->ops->reserve(nv->store,
+	    nvram_slot_offset(nv, SLOT_COUNT));
+
+	if (rc < 0)
+		log_event(LOG_LEVEL_WARNING, "storage.unreserved", "file=%s "
+		    "error=\"%s\" consequence=\"the file has holes: while "
+		    "the disk is full, changes of the TPM may fail\"",
+		    nv->name, strerror(-rc));
+}
+
 int
 nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err)
@@ -171,6 +187,7 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 		return rc;
 	if (nv->fallback && !accept_restore)
 		return refuse_fallback(nv, err);
+	reserve_space(nv);
 	if ((rc = nvram_check_number(nv, "epoch", nv->sb.header.epoch,
 	    err)) < 0)
 		return rc;

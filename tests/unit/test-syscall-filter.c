@@ -35,13 +35,14 @@ static const short worker_calls[] = { 0, 1, 47, 46, 7, 271, 3, 48, 8, 202, 12,
 static const short worker_refuses[] = { 5, 262, 16 };
 static const short monitor_calls[] = { 0, 1, 47, 46, 7, 271, 3, 48, 8, 202, 12,
 	11, 25, 28, 318, 228, 96, 39, 186, 15, 14, 219, 60, 231, 288, 17, 18,
-	75, 5, 262, 72, 325, 150, 44, 61, 230, 35, 263, 13 };
+	75, 5, 262, 72, 325, 150, 44, 61, 230, 35, 13, 55, 319, 77, 53 };
 /* uretprobe and uprobe: the kernel lets them past every filter
  * (__secure_computing in kernel/seccomp.c) and answers with SIGILL. */
 #define UNFILTERED(n) ((n) == 335 || (n) == 336)
 #define MMAP 9
 #define MPROTECT 10
 #define KILL 62
+#define TGKILL 234
 
 /* Shared with the child. */
 struct results {
@@ -115,7 +116,7 @@ is_in(long number, const short *calls, size_t n)
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
 static void
-check_worker(bool executable)
+check_worker(bool executable, bool may_park)
 {
 	for (long n = 0; n < NUMBERS; n++) {
 		short expected = KILLED;
@@ -123,7 +124,8 @@ check_worker(bool executable)
 		if (UNFILTERED(n))
 			continue;
 		if (is_in(n, worker_calls, COUNT(worker_calls)) ||
-		    ((n == MMAP || n == MPROTECT) && !executable))
+		    ((n == MMAP || n == MPROTECT) && !executable) ||
+		    (n == TGKILL && may_park))
 			expected = ALLOWED;
 		if (is_in(n, worker_refuses, COUNT(worker_refuses)))
 			expected = EBADF;
@@ -155,11 +157,15 @@ Test(syscall_filter, worker)
 
 	sandbox_filter_worker(&f);
 	ask_kernel(&f, 0, 0, PROT_READ | PROT_WRITE);
-	check_worker(false);
+	check_worker(false, false);
 	ask_kernel(&f, PROT_EXEC, PROT_EXEC, PROT_READ | PROT_EXEC);
-	check_worker(true);
+	check_worker(true, false);
+	ask_kernel(&f, 1, 1, WORKER_PARK_SIGNAL | PROT_EXEC);
+	check_worker(true, true);
+	ask_kernel(&f, WORKER_PARK_SIGNAL, WORKER_PARK_SIGNAL, SIGABRT);
+	check_worker(true, false);
 	ask_kernel(&f, ~0ul, ~0ul, ~0ul & ~(unsigned long)PROT_EXEC);
-	check_worker(false);
+	check_worker(false, false);
 }
 
 Test(syscall_filter, monitor)

@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""A directory whose files fail on demand: fault-dir.py MOUNTPOINT DIRECTORY
+"""A directory whose files fail on demand:
+
+    fault_dir.py MOUNTPOINT|fd=N DIRECTORY
 
 Serves DIRECTORY (flat) at MOUNTPOINT by the kernel's FUSE protocol (linux/fuse.h,
 7.31), so that a program under test meets the errors where it would: in its own
-system calls. Needs the right to mount: root, or a user namespace.
+system calls. Needs the right to mount, as root has it or a user namespace gives
+it; or N from a caller's mount().
 
 Commands on standard input, one a line, each answered by one line:
 
@@ -90,19 +93,25 @@ class Files:
                            s.st_uid, s.st_gid, 0, 4096, 0)
 
 
+def mount(mountpoint):
+    """The descriptor to serve it by."""
+    fuse = os.open("/dev/fuse", os.O_RDWR)
+    options = (f"fd={fuse},rootmode=40000,user_id={os.geteuid()},"
+               f"group_id={os.getegid()},allow_other")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"fault-dir", mountpoint.encode(), b"fuse.fault-dir", 6,
+                  options.encode()) != 0:     # MS_NOSUID | MS_NODEV
+        e = ctypes.get_errno()
+        raise OSError(e, os.strerror(e), "mount " + mountpoint)
+    return fuse
+
+
 class Server:
-    def __init__(self, mountpoint, directory):
+    def __init__(self, fuse, directory):
         self.files = Files(directory)
         self.faults = {}
         self.calls = ""
-        self.fuse = os.open("/dev/fuse", os.O_RDWR)
-        options = (f"fd={self.fuse},rootmode=40000,user_id={os.geteuid()},"
-                   f"group_id={os.getegid()},allow_other")
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.mount(b"fault-dir", mountpoint.encode(), b"fuse.fault-dir", 6,
-                      options.encode()) != 0:     # MS_NOSUID | MS_NODEV
-            e = ctypes.get_errno()
-            raise OSError(e, os.strerror(e), "mount")
+        self.fuse = fuse
 
     def check(self, call):
         for name in (call, "all"):
@@ -203,4 +212,6 @@ class Server:
 
 
 if __name__ == "__main__":
-    Server(sys.argv[1], sys.argv[2]).run()
+    where = sys.argv[1]
+    Server(int(where[3:]) if where.startswith("fd=") else mount(where),
+           sys.argv[2]).run()
