@@ -45,20 +45,17 @@ standard_closed(void)
 /* Nothing that the starter had open stays. Standard descriptors lead nowhere:
  * libtpms's own messages, which quote the guest's commands, must not be seen. */
 static void
-close_all_but(int a, int b)
+close_all_but(int kept)
 {
-	int low = a < b ? a : b, high = a < b ? b : a;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int closed = standard_closed();
 
 	for (int fd = 0; fd < closed; fd++)
 		if (null >= 0)
 			dup2(null, fd);
-	if (low > 3)
-		close_range(3, (unsigned int)low - 1, 0);
-	if (high > low + 1)
-		close_range((unsigned int)low + 1, (unsigned int)high - 1, 0);
-	close_range((unsigned int)high + 1, ~0u, 0);
+	if (kept > 3)
+		close_range(3, (unsigned int)kept - 1, 0);
+	close_range((unsigned int)kept + 1, ~0u, 0);
 }
 
 static int
@@ -145,7 +142,7 @@ nursery_start(const struct channel_memory *memory,
 	}
 	n.sock = ends[1];
 	prctl(PR_SET_NAME, "vtpmd-nursery");
-	close_all_but(ends[1], memory->answers_fd);
+	close_all_but(ends[1]);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* A terminal's ^C goes to the whole group; the monitor decides. */

@@ -21,7 +21,6 @@ static const int common[] = {
 	SCMP_SYS(poll), SCMP_SYS(ppoll),
 	SCMP_SYS(close),
 	SCMP_SYS(shutdown),			/* the data connection */
-	SCMP_SYS(lseek),			/* the answers' memory file */
 	SCMP_SYS(futex),			/* mutexes of glibc */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(getrandom),			/* OpenSSL */
@@ -33,13 +32,14 @@ static const int common[] = {
 };
 
 static const int worker_only[] = {
-	SCMP_SYS(sendfile),	/* answers */
+	SCMP_SYS(recvfrom), SCMP_SYS(sendmmsg),	/* commands, answers */
 };
 
 /* What stdio asks of a descriptor before libtpms's complaints, which the worker
  * throws away, are written: answered as if it were closed. */
 static const int worker_refused[] = {
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(ioctl),
+	SCMP_SYS(lseek),
 };
 
 static const int monitor_only[] = {

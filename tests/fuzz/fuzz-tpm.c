@@ -18,8 +18,7 @@
 #define MORE 0x8000u
 
 static struct worker worker = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	.data_fd = -1, .next_data_fd = -1,
-	.answers_at = JOURNAL_ANSWERS };
+	.data_fd = -1, .next_data_fd = -1 };
 static struct secret *fresh;	/* state that each input starts from */
 static struct buf in;
 static int guest = -1, data_fd = -1;

@@ -449,8 +449,6 @@ end(void)
 		if (the.clients[i] >= 0)
 			close(the.clients[i]);
 	munmap(the.memory.shared, sizeof(*the.memory.shared));
-	munmap(the.memory.answers, JOURNAL_ANSWERS);
-	close(the.memory.answers_fd);
 }
 
 void
