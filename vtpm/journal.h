@@ -129,6 +129,12 @@ void journal_resume(struct journal *j, enum resume how);
 /* Nothing is under way and nobody waits for an answer. */
 void journal_settle(struct journal *j);
 
+/* Worker: puts the answer to the command under way where a successor finds it;
+ * -1 where it is too long. */
+int journal_answer(struct journal *j, const uint8_t *response, size_t size);
+/* Worker: sends what was put there and has not been sent; -1 when nobody takes
+ * it. */
+int journal_send(struct journal *j, int fd);
 /* Worker: captures the volatile state of the running TPM as that after command
  * number; 0 or a negative code, and then journal_judge will find it lost. */
 int journal_capture(struct journal *j, uint64_t number);

@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,75 +70,14 @@ read_rest(int fd, uint8_t *command, size_t *have)
 	return 0;
 }
 
-/* Sends what has not been sent yet of the answer that was laid down. */
-static int
-send_answer(struct journal *j, int fd)
-{
-	uint64_t sent;
-
-	while ((sent = journal_sent(j)) < j->answer_size) {
-		uint32_t which = atomic_load(&j->sending) & 1;
-		struct iovec rest = { j->answer + sent,
-			j->answer_size - sent };
-		struct pollfd p = { .fd = fd, .events = POLLOUT };
-		struct journal_sending *s = &j->sendings[which];
-
-		/* A part has gone. Its count stays until the next one stands
-		 * on it. */
-		if (s->message.msg_len != 0) {
-			s = &j->sendings[which ^ 1];
-			s->before = (uint32_t)sent;
-			s->message.msg_len = 0;
-			atomic_store_explicit(&j->sending, which ^ 1,
-			    memory_order_release);
-		}
-		s->message.msg_hdr = (struct msghdr){ .msg_iov = &rest,
-			.msg_iovlen = 1 };
-		if (syscall(SYS_sendmmsg, fd, &s->message, 1,
-		    MSG_NOSIGNAL) == 1)
-			continue;
-		if (errno == EAGAIN)
-			poll(&p, 1, -1);
-		else if (errno != EINTR)
-			return -1;
-	}
-	return 0;
-}
-
-/* Puts the answer to the command under way where a successor finds it. */
-static int
-lay_down(struct journal *j, const uint8_t *response, size_t size)
-{
-	if (size > sizeof(j->answer))
-		return -1;
-	memcpy(j->answer, response, size);
-	j->answer_size = (uint32_t)size;
-	j->sendings[0].before = 0;
-	j->sendings[0].message.msg_len = 0;
-	atomic_store_explicit(&j->sending, 0, memory_order_release);
-	journal_set(&j->run, atomic_load(&j->begun));
-	return 0;
-}
-
-/* Sends what was laid down. */
-static int
-answer(struct journal *j, int fd)
-{
-	if (send_answer(j, fd) < 0)
-		return -1;
-	journal_set(&j->answered, atomic_load(&j->run));
-	return 0;
-}
-
 /* Takes one command off the socket; -1 when that is at its end. */
 static int
 take_command(struct journal *j, int fd, size_t *size)
 {
 	ssize_t n;
 
-	/* In a process with two threads glibc's recv and sendmmsg each cost two
-	 * atomic exchanges more: they are points of pthread_cancel, which nobody
-	 * here uses. And recv goes a shorter way through Linux than read. */
+	/* Not by glibc's recv: journal_send says why. And a shorter way through
+	 * Linux than read. */
 	do
 		n = syscall(SYS_recvfrom, fd, j->command, sizeof(j->command),
 		    0, NULL, NULL);
@@ -228,11 +166,11 @@ serve_taken(struct worker *w, int fd, size_t have)
 		trace = JOURNAL_NOTHING;
 	/* From here on a command in the buffer is the next one. */
 	memset(j->command, 0, TPM_HEADER_SIZE);
-	rc = lay_down(j, response, size);
+	rc = journal_answer(j, response, size);
 	/* Only now: before run counts it, its effect must not be kept. */
 	keep_first(w, trace, number, since);
 	if (rc == 0)
-		rc = answer(j, fd);
+		rc = journal_send(j, fd);
 	if (atomic_load(&j->captured) != number)
 		(void)journal_capture(j, number);
 	pthread_mutex_unlock(&w->lock);
@@ -261,16 +199,16 @@ answer_for_predecessor(struct worker *w, int fd)
 	if (resume == RESUME_QUIETLY || resume == RESUME_FAILED)
 		return 0;
 	if (resume == RESUME_ANSWER)
-		return j->answer_size > JOURNAL_ANSWER_MAX ? -1 : answer(j, fd);
+		return j->answer_size > JOURNAL_ANSWER_MAX ? -1 : journal_send(j, fd);
 	if (resume == RESUME_RERUN)
 		return j->command_size > JOURNAL_COMMAND ? -1 :
 		    serve_taken(w, fd, j->command_size);
 	tpm_error_response(error, resume == RESUME_RETRY ? TPM_RC_RETRY :
 	    TPM_RC_FAILURE);
 	journal_unchanged(j, atomic_load(&j->begun));
-	if (lay_down(j, error, sizeof(error)) < 0)
+	if (journal_answer(j, error, sizeof(error)) < 0)
 		return -1;
-	return answer(j, fd);
+	return journal_send(j, fd);
 }
 
 static int
