@@ -172,7 +172,8 @@ is_harmless(uint32_t code)
 }
 
 /* The rest of a TPM2_PCR_Extend: a PCR, and one TPM_RS_PW session without
- * authorisation value. Its effect follows from its bytes alone (Part 3, 22.2). */
+ * authorisation value. Its effect follows from its bytes alone (Part 3,
+ * 22.2). */
 static bool
 is_repeatable(struct buf *b)
 {
@@ -192,11 +193,11 @@ journal_trace_of(const uint8_t *command, size_t size)
 
 	if (buf_get_u16be(&b, &tag) < 0 || buf_get_bytes(&b, NULL, 4) < 0 ||
 	    buf_get_u32be(&b, &code) < 0)
-		return JOURNAL_CAPTURE;
+		return JOURNAL_TRACE_CAPTURE;
 	if (tag == TPM_ST_NO_SESSIONS && is_harmless(code))
-		return JOURNAL_NOTHING;
+		return JOURNAL_TRACE_NOTHING;
 	if (tag == TPM_ST_SESSIONS && code == TPM_CC_PCR_EXTEND &&
 	    is_repeatable(&b))
-		return JOURNAL_LOG;
-	return JOURNAL_CAPTURE;
+		return JOURNAL_TRACE_LOG;
+	return JOURNAL_TRACE_CAPTURE;
 }

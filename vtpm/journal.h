@@ -2,7 +2,7 @@
 /*
  * What a worker leaves behind when it dies: how far it had come with the
  * guest's commands, and the TPM's volatile state after the last of them. It
- * lies in memory that worker, nursery and monitor share, so that a new worker
+ * lies in memory that worker, supervisor and monitor share, so that a new worker
  * can go on where the old one stopped. doc/architecture.md, "A worker dies".
  *
  * Commands are numbered. The data thread moves the four counters in this
@@ -39,7 +39,7 @@
 #define JOURNAL_COMMAND (TPM_BUFFER_DEFAULT + 1)
 /* libtpms 0.9 writes 9 kB, a full TPM (three objects, three sessions) under
  * 20. What does not fit is not captured. */
-#define JOURNAL_CAPTURE_MAX (64u * 1024)
+#define JOURNAL_CAPTURE (64u * 1024)
 
 /* Commands since a capture that need only be run again to get where the TPM
  * is: TPM2_PCR_Extend, by far the most frequent of those that change volatile
@@ -66,7 +66,7 @@ struct journal_sending {
 struct journal_capture {
 	struct tpm_progress progress;
 	uint32_t size;
-	uint8_t state[JOURNAL_CAPTURE_MAX];
+	uint8_t state[JOURNAL_CAPTURE];
 	struct journal_log log;
 };
 
@@ -77,7 +77,8 @@ struct journal {
 	struct journal_sending sendings[2];
 	uint32_t answer_size;
 	uint32_t command_size;
-	bool handed_out;		/* see struct worker */
+	uint8_t handed_out;		/* not 0: the volatile state has left by
+					 * STORE_VOLATILE or GET_STATE */
 	uint8_t command[JOURNAL_COMMAND];
 	uint8_t answer[JOURNAL_ANSWER_MAX];
 	struct journal_capture captures[2];
@@ -135,6 +136,13 @@ int journal_answer(struct journal *j, const uint8_t *response, size_t size);
 /* Worker: sends what was put there and has not been sent; -1 when nobody takes
  * it. */
 int journal_send(struct journal *j, int fd);
+/* The journal of a TPM that comes from another one, for a new worker to resume:
+ * what was captured there and the command that waits, if command_size is not 0.
+ * ERR_FORMAT where that is too large. */
+int journal_import(struct journal *j, const struct tpm_progress *progress,
+    const uint8_t *state, size_t size, const uint8_t *command,
+    size_t command_size);
+
 /* Worker: captures the volatile state of the running TPM as that after command
  * number; 0 or a negative code, and then journal_judge will find it lost. */
 int journal_capture(struct journal *j, uint64_t number);
@@ -159,9 +167,9 @@ void journal_unchanged(struct journal *j, uint64_t number);
 
 /* What is to be captured of a command. */
 enum journal_trace {
-	JOURNAL_NOTHING,	/* it leaves the volatile state as it was */
-	JOURNAL_LOG,		/* it can be run again to the same effect */
-	JOURNAL_CAPTURE,	/* anything */
+	JOURNAL_TRACE_NOTHING,	/* it leaves the volatile state as it was */
+	JOURNAL_TRACE_LOG,		/* it can be run again to the same effect */
+	JOURNAL_TRACE_CAPTURE,	/* anything */
 };
 
 enum journal_trace journal_trace_of(const uint8_t *command, size_t size);

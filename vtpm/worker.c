@@ -70,18 +70,38 @@ read_rest(int fd, uint8_t *command, size_t *have)
 	return 0;
 }
 
+/* With the lock held: waits while no command may be run. */
+static void
+stay_parked(struct worker *w)
+{
+	while (atomic_load(&w->parking)) {
+		w->parked = true;
+		pthread_cond_signal(&w->was_parked);
+		pthread_cond_wait(&w->was_unparked, &w->lock);
+	}
+	w->parked = false;
+}
+
+static void
+on_interruption(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	stay_parked(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* Takes one command off the socket; -1 when that is at its end. */
 static int
-take_command(struct journal *j, int fd, size_t *size)
+take_command(struct worker *w, int fd, size_t *size)
 {
+	struct journal *j = &w->channel.memory.shared->journal;
 	ssize_t n;
 
 	/* Not by glibc's recv: journal_send says why. And a shorter way through
 	 * Linux than read. */
-	do
-		n = syscall(SYS_recvfrom, fd, j->command, sizeof(j->command),
-		    0, NULL, NULL);
-	while (n < 0 && errno == EINTR);
+	while ((n = syscall(SYS_recvfrom, fd, j->command, sizeof(j->command),
+	    0, NULL, NULL)) < 0 && errno == EINTR)
+		on_interruption(w);
 	if (n <= 0)
 		return -1;
 	*size = (size_t)n;
@@ -132,9 +152,9 @@ keep_first(struct worker *w, enum journal_trace trace, uint64_t number,
 {
 	struct journal *j = &w->channel.memory.shared->journal;
 
-	if (trace == JOURNAL_NOTHING || w->store_failed)
+	if (trace == JOURNAL_TRACE_NOTHING || w->store_failed)
 		journal_unchanged(j, number);
-	else if (trace == JOURNAL_LOG)
+	else if (trace == JOURNAL_TRACE_LOG)
 		journal_log_publish(j, number);
 	else if (atomic_load(&j->captured) != number &&
 	    now_us() - since >= CAPTURE_FIRST_US)
@@ -155,15 +175,16 @@ serve_taken(struct worker *w, int fd, size_t have)
 
 	number = atomic_load(&j->begun);
 	pthread_mutex_lock(&w->lock);
+	stay_parked(w);
 	trace = journal_trace_of(j->command, have);
-	if (trace == JOURNAL_LOG &&
+	if (trace == JOURNAL_TRACE_LOG &&
 	    !journal_log_prepare(j, number, j->command, have))
-		trace = JOURNAL_CAPTURE;
-	if (trace == JOURNAL_CAPTURE)
+		trace = JOURNAL_TRACE_CAPTURE;
+	if (trace == JOURNAL_TRACE_CAPTURE)
 		since = now_us();
 	run(w, have, &response, &size);
-	if (trace == JOURNAL_LOG && !tpm_response_is_success(response, size))
-		trace = JOURNAL_NOTHING;
+	if (trace == JOURNAL_TRACE_LOG && !tpm_response_is_success(response, size))
+		trace = JOURNAL_TRACE_NOTHING;
 	/* From here on a command in the buffer is the next one. */
 	memset(j->command, 0, TPM_HEADER_SIZE);
 	rc = journal_answer(j, response, size);
@@ -182,7 +203,7 @@ serve_one(struct worker *w, int fd)
 {
 	size_t size;
 
-	if (take_command(&w->channel.memory.shared->journal, fd, &size) < 0)
+	if (take_command(w, fd, &size) < 0)
 		return -1;
 	return serve_taken(w, fd, size);
 }
@@ -271,6 +292,13 @@ data_thread(void *arg)
 }
 
 static void
+on_park(int sig)
+{
+	/* It has ended a read. */
+	(void)sig;
+}
+
+static void
 on_cancel(int sig)
 {
 	(void)sig;
@@ -284,13 +312,15 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.data_fd_came = PTHREAD_COND_INITIALIZER,
 		.data_thread_came = PTHREAD_COND_INITIALIZER,
+		.was_parked = PTHREAD_COND_INITIALIZER,
+		.was_unparked = PTHREAD_COND_INITIALIZER,
 		.data_fd = -1,
 		.next_data_fd = -1,
 	};
 	struct sigaction cancel = { .sa_handler = on_cancel,
 		.sa_flags = SA_RESTART };
+	struct sigaction park = { .sa_handler = on_park };
 	pthread_attr_t attr;
-	pthread_t thread;
 
 	w.channel = *channel;
 	prctl(PR_SET_NAME, "vtpmd-worker");
@@ -302,12 +332,13 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 	mallopt(M_MMAP_THRESHOLD, KEEP_HEAP);
 	mallopt(M_TRIM_THRESHOLD, KEEP_HEAP);
 	sigaction(WORKER_CANCEL_SIGNAL, &cancel, NULL);
+	sigaction(WORKER_PARK_SIGNAL, &park, NULL);
 	adopt_crypto();
 	if (worker_setup_tpm(&w) < 0)
 		_exit(1);
 	if (pthread_attr_init(&attr) != 0 ||
 	    pthread_attr_setstacksize(&attr, 256 * 1024) != 0 ||
-	    pthread_create(&thread, &attr, data_thread, &w) != 0)
+	    pthread_create(&w.data_thread, &attr, data_thread, &w) != 0)
 		_exit(1);
 	/* The filter is set for all threads at once (SECCOMP_FILTER_FLAG_TSYNC),
 	 * and glibc's start of a thread makes calls that it forbids. */

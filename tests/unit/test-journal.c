@@ -277,7 +277,7 @@ Test(journal, a_log_is_run_again)
 
 	power_on();
 	cr_assert_eq(journal_capture(&journal, 1), 0);
-	cr_assert_eq(journal_trace_of(extend, size), JOURNAL_LOG);
+	cr_assert_eq(journal_trace_of(extend, size), JOURNAL_TRACE_LOG);
 	run(EXTEND_16);
 	note(2, extend, size);
 	run(EXTEND_16);
@@ -333,15 +333,15 @@ Test(journal, only_plain_commands_are_harmless_or_repeatable)
 	uint8_t c[512];
 	size_t n = unhex("80010000000c0000017b0008", c);
 
-	cr_assert_eq(journal_trace_of(c, n), JOURNAL_NOTHING);
-	cr_assert_eq(journal_trace_of(c, 9), JOURNAL_CAPTURE, "cut short");
+	cr_assert_eq(journal_trace_of(c, n), JOURNAL_TRACE_NOTHING);
+	cr_assert_eq(journal_trace_of(c, 9), JOURNAL_TRACE_CAPTURE, "cut short");
 	c[1] = 2;	/* GetRandom with a session rolls its nonces */
-	cr_assert_eq(journal_trace_of(c, n), JOURNAL_CAPTURE);
+	cr_assert_eq(journal_trace_of(c, n), JOURNAL_TRACE_CAPTURE);
 	n = unhex(EXTEND_16, c);
-	cr_assert_eq(journal_trace_of(c, n), JOURNAL_LOG);
-	cr_assert_eq(journal_trace_of(c, 21), JOURNAL_CAPTURE, "cut short");
+	cr_assert_eq(journal_trace_of(c, n), JOURNAL_TRACE_LOG);
+	cr_assert_eq(journal_trace_of(c, 21), JOURNAL_TRACE_CAPTURE, "cut short");
 	c[21] = 1;	/* another session than TPM_RS_PW */
-	cr_assert_eq(journal_trace_of(c, n), JOURNAL_CAPTURE);
+	cr_assert_eq(journal_trace_of(c, n), JOURNAL_TRACE_CAPTURE);
 	n = unhex("80010000000c000001440000", c);
-	cr_assert_eq(journal_trace_of(c, n), JOURNAL_CAPTURE, "Startup");
+	cr_assert_eq(journal_trace_of(c, n), JOURNAL_TRACE_CAPTURE, "Startup");
 }
