@@ -211,15 +211,16 @@ track_orderly(const uint8_t *command, size_t size, const uint8_t *response,
     size_t response_size)
 {
 	struct buf in = buf_reader(command, size);
-	struct buf out = buf_reader(response, response_size);
-	uint32_t cc, rc;
+	bool success;
+	uint32_t cc;
 
-	if (buf_get_bytes(&in, NULL, 6) < 0 || buf_get_u32be(&in, &cc) < 0 ||
-	    buf_get_bytes(&out, NULL, 6) < 0 || buf_get_u32be(&out, &rc) < 0)
+	if (buf_get_bytes(&in, NULL, 6) < 0 || buf_get_u32be(&in, &cc) < 0)
 		return;
-	if (cc == TPM_CC_STARTUP && rc == TPM_RC_SUCCESS)
+	success = (cc == TPM_CC_STARTUP || cc == TPM_CC_SHUTDOWN) &&
+	    tpm_response_is_success(response, response_size);
+	if (cc == TPM_CC_STARTUP && success)
 		the.started = true;
-	the.shut_down = cc == TPM_CC_SHUTDOWN && rc == TPM_RC_SUCCESS;
+	the.shut_down = cc == TPM_CC_SHUTDOWN && success;
 }
 
 void

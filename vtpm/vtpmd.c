@@ -75,10 +75,10 @@ choose_user(const struct options *o, struct config *config)
 static void
 begin_worker(struct channel *c)
 {
-	int keep[] = { c->orders, c->needs, c->memory.answers_fd };
+	int keep[] = { c->orders, c->needs };
 	struct err err = { 0 };
 
-	if (sandbox_descriptors(keep, 3, &err) < 0 ||
+	if (sandbox_descriptors(keep, 2, &err) < 0 ||
 	    sandbox_paths(&err) < 0)
 		_exit(1);
 }
