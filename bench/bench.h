@@ -55,8 +55,8 @@ int subjects_measure(struct subject *s, size_t n_subjects, size_t rounds,
 void subjects_free(struct subject *s, size_t n_subjects);
 double subject_median(const struct subject *s, size_t rounds);
 /* Over the rounds, of top / (below + also); also may be NULL. */
-struct spread subject_ratio(const struct subject *top, const struct subject *below,
-    const struct subject *also, size_t rounds);
+struct spread subject_ratio(const struct subject *top,
+    const struct subject *below, const struct subject *also, size_t rounds);
 
 /* The measurements; each adds its rows to the report. */
 int bench_commands(const struct bench *b, struct err *err);

@@ -3,8 +3,7 @@
  * What capturing the volatile state costs, per kind of command, each a median
  * over many cycles through all kinds (kinds.h).
  *
- * In process: libtpms and the worker's half of the journal called here, as
- * vtpm/worker.c does after a command; the clock is read before and after each.
+ * In process: capture-local.c.
  *
  * Through the socket: vtpmd beside bench/vtpmd-nocapture, the same program with
  * nothing captured; cycles in turn, and compared pair by pair. Lone: the client
@@ -19,18 +18,16 @@
 #include <time.h>
 
 #include "bench/bench.h"
+#include "bench/capture-local.h"
 #include "bench/cpu.h"
 #include "bench/family.h"
 #include "bench/kinds.h"
 #include "bench/peer.h"
 #include "vtpm/journal.h"
-#include "vtpm/tpm-memory.h"
 #include "vtpm/tpm.h"
 
-#define KINDS_MAX 24
 #define LONE_NS 1000000
 #define MODES 4
-#define EXTENDS (10 * (JOURNAL_LOG_MAX + 1))
 
 enum { WITH, WITHOUT, N_PEERS };
 
@@ -45,35 +42,11 @@ static const struct mode {
 	{ "burst, one CPU", false, 0 },
 };
 
-/* A sample a cycle of each kind. */
-struct samples {
-	double *of[KINDS_MAX];
-};
-
 struct captured {
 	size_t cycles;
-	struct samples command, capture;		/* in process */
+	struct capture_local local;
 	struct samples us[MODES][N_PEERS];
-	const char *how[KINDS_MAX];
-	struct journal *journal;
-	uint64_t number;
 };
-
-static int
-samples_make(struct samples *s, size_t n, struct err *err)
-{
-	for (size_t i = 0; i < kinds_count(); i++)
-		if ((s->of[i] = calloc(n, sizeof(double))) == NULL)
-			return err_set(err, ERR_INTERNAL, "out of memory");
-	return 0;
-}
-
-static void
-samples_free(struct samples *s)
-{
-	for (size_t i = 0; i < KINDS_MAX; i++)
-		free(s->of[i]);
-}
 
 static int
 captured_make(struct captured *t, size_t cycles, struct err *err)
@@ -81,8 +54,8 @@ captured_make(struct captured *t, size_t cycles, struct err *err)
 	int rc;
 
 	t->cycles = cycles;
-	if ((rc = samples_make(&t->command, cycles, err)) < 0 ||
-	    (rc = samples_make(&t->capture, cycles, err)) < 0)
+	if ((rc = samples_make(&t->local.command, cycles, err)) < 0 ||
+	    (rc = samples_make(&t->local.capture, cycles, err)) < 0)
 		return rc;
 	for (size_t m = 0; m < MODES; m++)
 		for (size_t i = 0; i < N_PEERS; i++)
@@ -96,133 +69,12 @@ captured_free(struct captured *t)
 {
 	if (t == NULL)
 		return;
-	samples_free(&t->command);
-	samples_free(&t->capture);
+	samples_free(&t->local.command);
+	samples_free(&t->local.capture);
 	for (size_t m = 0; m < MODES; m++)
 		for (size_t i = 0; i < N_PEERS; i++)
 			samples_free(&t->us[m][i]);
-	free(t->journal);
 	free(t);
-}
-
-/* -- in process -- */
-
-static int
-ask_in_process(void *arg, const struct command *c, struct answer *a,
-    struct err *err)
-{
-	const uint8_t *response;
-	struct buf b;
-
-	(void)arg;
-	tpm_process(c->bytes, c->size, &response, &a->size);
-	if (a->size > sizeof(a->bytes))
-		return err_set(err, ERR_FORMAT, "an answer of %zu bytes",
-		    a->size);
-	memcpy(a->bytes, response, a->size);
-	b = buf_reader(a->bytes, a->size);
-	buf_get_bytes(&b, NULL, 6);
-	return buf_get_u32be(&b, &a->rc);
-}
-
-/* As serve_taken of vtpm/worker.c; gives what it did. */
-static const char *
-capture(struct captured *t, const struct command *c)
-{
-	uint64_t number = ++t->number;
-
-	if (journal_is_harmless(c->bytes, c->size)) {
-		journal_unchanged(t->journal, number);
-		return "none";
-	}
-	if (journal_is_repeatable(c->bytes, c->size) &&
-	    journal_log(t->journal, number, c->bytes, c->size))
-		return "noted in the log";
-	return journal_capture(t->journal, number) == 0 ? "whole" : "fails";
-}
-
-/* What reading the clock twice takes, which is in every sample. */
-static double
-clock_cost(void)
-{
-	double start = now_us();
-
-	for (int i = 0; i < 1000; i++)
-		(void)now_us();
-	return (now_us() - start) / 1000;
-}
-
-static int
-cycle_in_process(struct captured *t, struct kinds *k, size_t round,
-    double clock, struct err *err)
-{
-	for (size_t i = 0; i < kinds_count(); i++) {
-		double start, run, end;
-		struct command c;
-		struct answer a;
-		int rc;
-
-		kind_build(i, k, &c);
-		start = now_us();
-		if ((rc = ask_in_process(NULL, &c, &a, err)) < 0)
-			return rc;
-		run = now_us();
-		t->how[i] = capture(t, &c);
-		end = now_us();
-		t->command.of[i][round] = run - start - clock;
-		t->capture.of[i][round] = end - run - clock;
-		if (kind_stores(i))
-			t->how[i] = "whole, while the disk syncs";
-		if ((rc = kind_take(i, k, &a, err)) < 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* Of many TPM2_PCR_Extend in a row, each of which is noted until the log is
- * full. */
-static double
-extends_in_a_row(struct captured *t, double clock)
-{
-	double sum = 0;
-	struct command c;
-	struct answer a;
-
-	command_pcr_extend(&c);
-	for (size_t i = 0; i < EXTENDS; i++) {
-		double start;
-
-		(void)ask_in_process(NULL, &c, &a, NULL);
-		start = now_us();
-		(void)capture(t, &c);
-		sum += now_us() - start - clock;
-	}
-	return sum / EXTENDS;
-}
-
-static int
-measure_in_process(const struct bench *b, struct captured *t,
-    struct err *err)
-{
-	double clock = clock_cost();
-	struct command c;
-	struct answer a;
-	struct kinds k;
-	int rc;
-
-	if ((rc = tpm_memory_power_on(NULL, 0, err)) < 0)
-		return rc;
-	command_startup(&c);
-	(void)ask_in_process(NULL, &c, &a, NULL);
-	rc = kinds_prepare(&k, ask_in_process, NULL, err);
-	for (size_t i = 0; rc == 0 && i < t->cycles; i++)
-		rc = cycle_in_process(t, &k, i, clock, err);
-	if (rc == 0)
-		report_note(b->report, "capture of PCR_Extend, mean of %d in a "
-		    "row (one of %d captures the whole): %.1f us", EXTENDS,
-		    JOURNAL_LOG_MAX + 1, extends_in_a_row(t, clock));
-	tpm_memory_free();
-	return rc;
 }
 
 /* -- through the socket -- */
@@ -365,15 +217,15 @@ write_kind(const struct bench *b, const struct captured *t, size_t kind,
 	char cells[MODES][48] = { "" };
 	double command, cost;
 
-	memcpy(room, t->command.of[kind], t->cycles * sizeof(*room));
+	memcpy(room, t->local.command.of[kind], t->cycles * sizeof(*room));
 	command = quantile(room, t->cycles, 0.5);
-	memcpy(room, t->capture.of[kind], t->cycles * sizeof(*room));
+	memcpy(room, t->local.capture.of[kind], t->cycles * sizeof(*room));
 	cost = quantile(room, t->cycles, 0.5);
 	for (size_t m = 0; m < MODES; m++)
 		write_cell(t->us[m], kind, t->cycles, room, cells[m],
 		    sizeof(cells[m]));
 	report_text(b->report, "| %-19s | %8.1f | %7.1f | %-27s | %s | %s | %s "
-	    "| %s |", kind_name(kind), command, cost, t->how[kind], cells[0],
+	    "| %s |", kind_name(kind), command, cost, t->local.how[kind], cells[0],
 	    cells[1], cells[2], cells[3]);
 }
 
@@ -404,7 +256,7 @@ report_lone(const struct bench *b, const struct captured *t, size_t mode,
 	size_t n = 0;
 
 	for (size_t i = 0; i < kinds_count(); i++) {
-		if (kind_name(i) == NULL || strcmp(t->how[i], "whole") != 0)
+		if (kind_name(i) == NULL || strcmp(t->local.how[i], "whole") != 0)
 			continue;
 		memcpy(room, t->us[mode][WITH].of[i],
 		    t->cycles * sizeof(*room));
@@ -434,8 +286,11 @@ measure(const struct bench *b, struct captured *t, struct err *err)
 	if (room == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	if ((rc = cpus_find(&cpus, err)) < 0 ||
-	    (rc = measure_in_process(b, t, err)) < 0)
+	    (rc = capture_measure_local(&t->local, t->cycles, err)) < 0)
 		goto out;
+	report_note(b->report, "capture of PCR_Extend, mean of %d in a row "
+	    "(one of %d captures the whole): %.1f us", CAPTURE_EXTENDS,
+	    JOURNAL_LOG_MAX + 1, t->local.extends);
 	for (size_t n = 0; rc == 0 && n < MODES; n++)
 		if (modes[n].server < cpus.n &&
 		    (rc = measure_mode(b, &modes[n], &cpus, t->us[n], err)) < 0)
@@ -459,7 +314,7 @@ bench_capture(const struct bench *b, struct err *err)
 	struct captured *t = calloc(1, sizeof(*t));
 	int rc = 0;
 
-	if (t == NULL || (t->journal = calloc(1, sizeof(*t->journal))) == NULL)
+	if (t == NULL)
 		rc = err_set(err, ERR_INTERNAL, "out of memory");
 	else if ((rc = captured_make(t, b->plan.cycles, err)) == 0 &&
 	    (rc = peer_create(&with, NULL, NULL, err)) == 0 &&

@@ -26,7 +26,7 @@
 #include "vtpm/tpm.h"
 
 #define WORKER "vtpmd-worker"
-/* The bar of the project, and what a worker may take before it is called lost. */
+/* The project's bar, and how long to look for a worker. */
 #define BAR_US 20e3
 #define WORKER_TIMEOUT_US 10e6
 #define REST_NS 20000000	/* of an idle TPM */

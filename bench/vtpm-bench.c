@@ -15,10 +15,10 @@
 #include "bench/peer.h"
 
 static const struct bench_plan full = {
-	.rounds = 101, .batch = 200, .writes = 20, .starts = 101,
+	.rounds = 201, .batch = 200, .writes = 20, .starts = 101,
 	.creates = 25, .crowds = { 1, 30, 100 },
 	.flat_commands = 100000, .flat_resets = 1000,
-	.deaths = 100, .cycles = 150,
+	.deaths = 100, .cycles = 301,
 };
 /* Shows that the bench works, not how fast anything is. */
 static const struct bench_plan smoke = {

@@ -110,8 +110,8 @@ report_writes(const struct bench *b, const struct place *place,
 	row.ratio = subject_ratio(&s[VTPMD], &s[SWTPM], NULL, n);
 	report_add(b->report, &row);
 	snprintf(row.other, sizeof(row.other),
-	    "bare pwrite %zu KiB+fdatasync, %.0f us", w[BARE].bytes / 1024,
-	    subject_median(&s[BARE], n));
+	    "bare pwrite %zu KiB+fdatasync, %.*f us", w[BARE].bytes / 1024,
+	    place->barred ? 0 : 1, subject_median(&s[BARE], n));
 	row.ratio = subject_ratio(&s[VTPMD], &s[BARE], NULL, n);
 	row.bar = place->barred ? 1.4 : 0;
 	report_add(b->report, &row);
