@@ -25,7 +25,7 @@ static struct {
 	bool running;		/* a command that is measured */
 	bool prepared;		/* it has stored, and was captured meanwhile */
 	double store_us;	/* what that took */
-	double clock_us;	/* reading the clock, which is in every sample */
+	double clock_us;	/* reading the clock: in every sample */
 } here;
 
 int

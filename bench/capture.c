@@ -225,8 +225,8 @@ write_kind(const struct bench *b, const struct captured *t, size_t kind,
 		write_cell(t->us[m], kind, t->cycles, room, cells[m],
 		    sizeof(cells[m]));
 	report_text(b->report, "| %-19s | %8.1f | %7.1f | %-27s | %s | %s | %s "
-	    "| %s |", kind_name(kind), command, cost, t->local.how[kind], cells[0],
-	    cells[1], cells[2], cells[3]);
+	    "| %s |", kind_name(kind), command, cost, t->local.how[kind],
+	    cells[0], cells[1], cells[2], cells[3]);
 }
 
 static void
@@ -238,7 +238,8 @@ write_table(const struct bench *b, const struct captured *t, double *room)
 	    "burst's is that of the command and a PCR_Read sent at once behind "
 	    "it.", t->cycles);
 	report_text(b->report, "\n| command | in process | capture | what is "
-	    "captured | %s | %s | %s | %s |\n|---|---:|---:|---|---|---|---|---|",
+	    "captured | %s | %s | %s | %s |\n"
+	    "|---|---:|---:|---|---|---|---|---|",
 	    modes[0].name, modes[1].name, modes[2].name, modes[3].name);
 	for (size_t i = 0; i < kinds_count(); i++)
 		if (kind_name(i) != NULL)
@@ -256,7 +257,8 @@ report_lone(const struct bench *b, const struct captured *t, size_t mode,
 	size_t n = 0;
 
 	for (size_t i = 0; i < kinds_count(); i++) {
-		if (kind_name(i) == NULL || strcmp(t->local.how[i], "whole") != 0)
+		if (kind_name(i) == NULL ||
+		    strcmp(t->local.how[i], "whole") != 0)
 			continue;
 		memcpy(room, t->us[mode][WITH].of[i],
 		    t->cycles * sizeof(*room));
@@ -270,8 +272,8 @@ report_lone(const struct bench *b, const struct captured *t, size_t mode,
 	snprintf(row.what, sizeof(row.what), "capture, %s", modes[mode].name);
 	snprintf(row.ours, sizeof(row.ours), "%.1f us",
 	    quantile(with, n, 0.5));
-	snprintf(row.other, sizeof(row.other), "vtpmd without captures, %.1f us",
-	    quantile(without, n, 0.5));
+	snprintf(row.other, sizeof(row.other),
+	    "vtpmd without captures, %.1f us", quantile(without, n, 0.5));
 	row.ratio = spread_of(ratio, n);
 	report_add(b->report, &row);
 }

@@ -68,8 +68,9 @@ bench_flat(const struct bench *b, struct err *err)
 	snprintf(row.what, sizeof(row.what), "%zu commands, %zu resets",
 	    b->plan.flat_commands, b->plan.flat_resets);
 	snprintf(row.ours, sizeof(row.ours), "%ld kB", kb[1]);
-	snprintf(row.other, sizeof(row.other), "%s: after a tenth, %ld + %ld kB",
-	    kb[1] <= kb[0] + may ? "flat" : "NOT flat", kb[0], may);
+	snprintf(row.other, sizeof(row.other),
+	    "%s: after a tenth, %ld + %ld kB", kb[1] <= kb[0] + may ?
+	    "flat" : "NOT flat", kb[0], may);
 	row.ratio.mid = (double)kb[1] / (double)(kb[0] + may);
 	report_add(b->report, &row);
 	return 0;
