@@ -385,9 +385,9 @@ take_created(struct kinds *k, const struct answer *a)
 
 	buf_get_bytes(&b, NULL, TPM_HEADER_SIZE + 4);	/* parameterSize */
 	at = b.pos;
-	if (buf_get_tpm2b(&b, &bytes, &size) < 0 ||
-	    buf_get_tpm2b(&b, &bytes, &size) < 0 ||
-	    b.pos - at > sizeof(k->private))
+	for (int i = 0; i < 2; i++)
+		(void)buf_get_tpm2b(&b, &bytes, &size);
+	if (!buf_ok(&b) || b.pos - at > sizeof(k->private))
 		return ERR_FORMAT;
 	k->private_size = b.pos - at;
 	memcpy(k->private, a->bytes + at, k->private_size);
