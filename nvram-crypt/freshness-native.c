@@ -438,6 +438,12 @@ native_check(struct freshness *f, const struct freshness_claim *c,
 	return rc;
 }
 
+static int
+native_hand_over(const struct freshness *f)
+{
+	return ((const struct freshness_native *)f)->fd;
+}
+
 static void
 native_close(struct freshness *f)
 {
@@ -452,6 +458,7 @@ static const struct freshness_ops native_ops = {
 	.release = native_release,
 	.forget = native_forget,
 	.check = native_check,
+	.hand_over = native_hand_over,
 	.close = native_close,
 };
 
@@ -469,4 +476,29 @@ freshness_native(struct freshness **out, const struct native *n,
 	fn->fd = -1;
 	*out = &fn->base;
 	return 0;
+}
+
+int
+freshness_adopt(struct freshness **out, int fd, const uint8_t uuid[UUID_SIZE],
+    uint64_t epoch, struct err *err)
+{
+	struct freshness_native *fn;
+	int rc;
+
+	if ((rc = freshness_native(out, NULL, err)) < 0) {
+		close(fd);
+		return rc;
+	}
+	fn = (struct freshness_native *)*out;
+	fn->fd = fd;
+	rc = read_record(fd, uuid, &fn->record, err);
+	if (rc == 0 && (fn->record.state == FRESHNESS_CLEAN ||
+	    fn->record.epoch != epoch))
+		rc = err_set(err, ERR_STALE, "the VM's freshness record is not "
+		    "that of its owner");
+	if (rc < 0) {
+		freshness_free(*out);
+		*out = NULL;
+	}
+	return rc;
 }
