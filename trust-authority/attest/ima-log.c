@@ -152,6 +152,16 @@ ima_log_replay(const struct ima_log *log, const struct hash_alg *bank,
 	return rc;
 }
 
+bool
+ima_is_boot_aggregate(const struct ima_entry *entry)
+{
+	static const char name[] = "boot_aggregate";
+
+	return !entry->violation && !entry->buffer &&
+	    entry->path_size == sizeof(name) - 1 &&
+	    memcmp(entry->path, name, sizeof(name) - 1) == 0;
+}
+
 int
 ima_boot_aggregate(const struct pcr_set *pcrs, const struct hash_alg *alg,
     uint8_t out[HASH_MAX], struct err *err)

@@ -37,7 +37,9 @@ size_t ima_log_count(const struct ima_log *log);
 const struct ima_entry *ima_log_at(const struct ima_log *log, size_t i);
 
 /* How the kernel extends banks other than SHA-1: each with its own hash (since
- * 5.8), or with the SHA-1 digest and zeros behind it (before). */
+ * 5.8), or with the SHA-1 digest and zeros behind it: before 5.8, and later for
+ * a bank whose hash the kernel does not have yet when IMA begins, as SHA-384 in
+ * Debian 12 (ima_calc_field_array_hash). The second is as weak as SHA-1. */
 enum ima_extend { IMA_EXTEND_BANK, IMA_EXTEND_SHA1_PADDED };
 
 /* The log grows while the quote is made, so it may be longer: *count becomes
@@ -47,6 +49,8 @@ int ima_log_replay(const struct ima_log *log, const struct hash_alg *bank,
     enum ima_extend how, const uint8_t *quoted, size_t *count,
     struct err *err);
 
+/* The entry that the kernel begins the log with, and not a violation. */
+bool ima_is_boot_aggregate(const struct ima_entry *entry);
 /* The digest that "boot_aggregate" must have: over PCRs 0 to 7, and for banks
  * other than SHA-1 also 8 and 9 (ima_calc_boot_aggregate_tfm, since 5.8).
  * ERR_NOTFOUND where these PCRs were not quoted. */

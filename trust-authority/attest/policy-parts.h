@@ -21,10 +21,12 @@ struct text_list {
 	char **text;
 };
 
+#define MEASURED_NAME_MAX 160	/* bytes; fits whole into a verdict */
+
 struct measured {
 	char *name;
 	uint8_t digest[HASH_MAX];
-	bool required, seen;
+	bool required;
 };
 
 struct measured_list {
