@@ -239,8 +239,8 @@ ek_cert_verify(const struct ek_trust *trust, const uint8_t *cert, size_t size,
 		goto out;
 	}
 	if ((rc = chain_verify(trust, x, helpers, now, err)) < 0 ||
-	    (rc = usage_check(x, ek, err)) < 0 ||
-	    (rc = key_check(x, ek, err)) < 0)
+	    (rc = key_check(x, ek, err)) < 0 ||
+	    (rc = usage_check(x, ek, err)) < 0)
 		goto out;
 	ek_maker_read(x, maker);
 out:
