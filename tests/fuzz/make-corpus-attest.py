@@ -31,6 +31,7 @@ seed("eventlog", "header-lists-too-much",
      golden("tis-off", "eventlog")[:56] + b"\xff" * 12)
 for boot in ("crb-chain", "tis-kernel", "crb-ima1"):
     seed("ima-log", boot, b"\0" + golden(boot, "ima"))
+seed("ima-log", "empty", b"\0")
 seed("ima-log", "padded", b"\1" + golden("tis-off", "ima"))
 
 

@@ -10,7 +10,8 @@
 #include "trust-authority/attest/policy.h"
 
 #define HEAD "{\"format\": 1, \"name\": \"n\", \"bank\": \"sha256\""
-#define ZERO64 "0000000000000000000000000000000000000000000000000000000000000000"
+#define ZERO64 "00000000000000000000000000000000" \
+	"00000000000000000000000000000000"
 #define PCR0 ", \"pcrs\": {\"0\": [\"" ZERO64 "\"]}"
 
 static void

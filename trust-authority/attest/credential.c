@@ -23,7 +23,7 @@ struct keys {
 	uint8_t plain[2 + HASH_MAX];
 };
 
-/* Part 1, B.10.4: OAEP with the EK's nameAlg and the label "IDENTITY" with its
+/* Part 1, annex B: OAEP with the EK's nameAlg and the label "IDENTITY" with its
  * final zero. */
 static int
 seed_to_rsa(const struct tpm_key *ek, struct keys *keys, struct buf *out,
@@ -31,7 +31,8 @@ seed_to_rsa(const struct tpm_key *ek, struct keys *keys, struct buf *out,
 {
 	char label[] = "IDENTITY";
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_ASYM_CIPHER_PARAM_PAD_MODE,
+		OSSL_PARAM_construct_utf8_string(
+		    OSSL_ASYM_CIPHER_PARAM_PAD_MODE,
 		    (char *)(uintptr_t)OSSL_PKEY_RSA_PAD_MODE_OAEP, 0),
 		OSSL_PARAM_construct_utf8_string(
 		    OSSL_ASYM_CIPHER_PARAM_OAEP_DIGEST,
@@ -73,7 +74,7 @@ agree(EVP_PKEY *own, EVP_PKEY *peer, const struct tpm_curve *curve,
 	return rc;
 }
 
-/* Part 1, C.6.1 and C.6.4: one-pass ECDH, then KDFe. */
+/* Part 1, annex C: one-pass ECDH, then KDFe. */
 static int
 seed_to_ecc(const struct tpm_key *ek, struct keys *keys, struct buf *out,
     struct err *err)
@@ -124,7 +125,7 @@ encrypt(const struct tpm_key *ek, const struct keys *keys, size_t size,
 	return rc;
 }
 
-/* Part 1, 24.4 to 24.6. */
+/* Part 1, 24: encrypted, then authenticated together with the name. */
 static int
 protect(const struct tpm_key *ek, struct keys *keys, struct kdf_input name,
     size_t plain_size, struct credential *out, struct err *err)

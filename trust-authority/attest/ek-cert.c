@@ -14,7 +14,7 @@
 
 #define CERTS_MAX 64	/* in one PEM text */
 
-/* tcg-kp-EKCertificate, EK Credential Profile 3.2.16. */
+/* tcg-kp-EKCertificate, EK Credential Profile, Extended Key Usage. */
 #define OID_EK_CERTIFICATE "2.23.133.8.1"
 
 struct ek_trust {
@@ -181,7 +181,7 @@ has_ek_usage(X509 *cert)
 static int
 usage_check(X509 *cert, const struct tpm_key *ek, struct err *err)
 {
-	/* 3.2.15: keyEncipherment for RSA, keyAgreement for ECC. */
+	/* Profile, Key Usage: keyEncipherment for RSA, keyAgreement for ECC. */
 	uint32_t want = ek->type == TPM_ALG_RSA ? KU_KEY_ENCIPHERMENT :
 	    KU_KEY_AGREEMENT;
 

@@ -23,7 +23,7 @@ int ek_trust_add_pem(struct ek_trust *trust, const char *pem, size_t size,
     struct err *err);
 size_t ek_trust_count(const struct ek_trust *trust);
 
-/* Who made the TPM, of the certificate's subjectAltName (3.2.9), as it says
+/* Who made the TPM, of the certificate's subjectAltName, as it says
  * ("id:53544D20" is shown as "STM"); empty where it does not. */
 struct ek_maker {
 	char manufacturer[32], model[65], version[33];

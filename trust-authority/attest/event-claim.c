@@ -22,7 +22,7 @@ covers(struct hasher *h, const uint8_t *digest, const void *data, size_t size,
 	return rc;
 }
 
-/* UEFI_VARIABLE_DATA, 10.4.2.1: measured whole. EV_EFI_VARIABLE_BOOT may be
+/* UEFI_VARIABLE_DATA: measured whole. EV_EFI_VARIABLE_BOOT may be
  * measured by its value alone, and then its name is a label. */
 static int
 variable_read(const struct event *event, struct event_claim *c)
@@ -45,7 +45,7 @@ variable_read(const struct event *event, struct event_claim *c)
 	return 0;
 }
 
-/* EFI_IMAGE_LOAD_EVENT, 10.4.2.2: where the image came from. Its digest is the
+/* UEFI_IMAGE_LOAD_EVENT: where the image came from. Its digest is the
  * image's (Authenticode), so this is a label. */
 static void
 image_read(const struct event *event, struct event_claim *c)
@@ -64,8 +64,8 @@ image_read(const struct event *event, struct event_claim *c)
 	text_add_device_path(&c->text, path, (size_t)size);
 }
 
-/* 10.4.3: zero or all ones; an error is measured as the number 1 and told in
- * the data. */
+/* EV_SEPARATOR: zero or all ones; an error is measured as the number 1 and
+ * told in the data. */
 static int
 separator_read(const struct event *event, struct hasher *h,
     const uint8_t *digest, struct event_claim *c, struct err *err)

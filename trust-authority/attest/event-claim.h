@@ -2,8 +2,8 @@
 /*
  * What the data of an event says, and whether that is true. The TPM vouches for
  * an event's digest alone; its type and data are whatever the log's writer put
- * there. Where the digest is over the data (Firmware Profile 1.06, 10.4, and
- * what GRUB and systemd-stub do), the claim is checked against it. Where it is
+ * there. Where the digest is over the data (Firmware Profile 1.06, table 27,
+ * and what GRUB and systemd-stub do), the claim is checked against it. Where it is
  * over something else, as a file, the data are a label that nobody vouches for.
  */
 #ifndef ATTEST_EVENT_CLAIM_H

@@ -130,19 +130,17 @@ ima_log_replay(const struct ima_log *log, const struct hash_alg *bank,
 	    (sha1 = hasher_new(hash_by_id(TPM_ALG_SHA1), err)) == NULL)
 		rc = ERR_CRYPTO;
 	while (rc == 0 && memcmp(pcr, quoted, bank->size) != 0) {
-		const struct ima_entry *entry = &log->entries[i];
-
 		if (i == log->count)
 			rc = err_set(err, ERR_REFUSED, "no beginning of the "
 			    "IMA log, which has %zu entries, explains the "
 			    "quoted PCR %u: entries are missing or were "
 			    "changed", log->count, IMA_PCR);
-		else if (entry->pcr != IMA_PCR)
+		else if (log->entries[i].pcr != IMA_PCR)
 			rc = err_set(err, ERR_REFUSED, "entry %zu of the IMA "
-			    "log is for PCR %u, not %u", i, entry->pcr,
-			    IMA_PCR);
-		else if ((rc = entry_digest(entry, sha1 != NULL ? sha1 : h,
-		    bank, digest, err)) == 0)
+			    "log is for PCR %u, not %u", i,
+			    log->entries[i].pcr, IMA_PCR);
+		else if ((rc = entry_digest(&log->entries[i],
+		    sha1 != NULL ? sha1 : h, bank, digest, err)) == 0)
 			rc = hasher_extend(h, pcr, digest, err);
 		i++;
 	}

@@ -77,7 +77,7 @@ secure_boot_event(struct judgement *j, size_t i, struct secure_boot *s)
 	} else if (claim->kind == CLAIM_SEPARATOR) {
 		s->separated = true;
 	} else if (claim->kind == CLAIM_ACTION) {
-		/* Firmware Profile, 3.3.4.8: the firmware can be debugged. */
+		/* Firmware Profile, PCR[7]: a debugger may be attached. */
 		if (claim->text.data == NULL ||
 		    strcmp(claim->text.data, "UEFI Debug Mode") == 0)
 			verdict_fail(j->v, judge_event_json(j, i),

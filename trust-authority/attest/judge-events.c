@@ -79,8 +79,8 @@ judge_replay(struct judgement *j)
 	}
 }
 
-/* Each of PCRs 0 to 7 has one, and it is no error (Firmware Profile, 3.3.4.1):
- * what comes after it is not the firmware's before boot. */
+/* Each of PCRs 0 to 7 has one, and it is no error (Firmware Profile,
+ * EV_SEPARATOR): what comes after it is not the firmware's before boot. */
 static void
 judge_separators(struct judgement *j)
 {

@@ -166,7 +166,7 @@ tpm_clock_follows(const struct tpm_clock *before, const struct tpm_clock *now,
 		    "since its last reset, and counted %u before",
 		    now->restarts, before->restarts);
 	/* Without an orderly shutdown the clock may fall back by what was not
-	 * saved, and says so (Part 1, 36.3.2). */
+	 * saved, and says so (Part 1, 36). */
 	if (now->restarts == before->restarts && now->safe &&
 	    now->clock < before->clock)
 		return err_set(err, ERR_STALE, "the TPM's clock is %llu ms, "

@@ -46,8 +46,8 @@ int tpm_key_read_2b(const uint8_t *data, size_t size, struct tpm_key **out,
 void tpm_key_free(struct tpm_key *key);
 
 /* A restricted signing key that was made in the TPM and cannot leave it, so
- * that what it signs as a quote is a quote (Part 1, 31.6.1). The AK's name must
- * besides have been proven by credential activation. */
+ * that what it signs as a quote is a quote. The AK's name must besides have
+ * been proven by credential activation. */
 int tpm_key_check_ak(const struct tpm_key *key, struct err *err);
 /* A restricted decryption key that was made in the TPM and cannot leave it. */
 int tpm_key_check_ek(const struct tpm_key *key, struct err *err);
