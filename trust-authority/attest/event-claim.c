@@ -72,7 +72,7 @@ separator_read(const struct event *event, struct hasher *h,
 {
 	static const uint8_t values[3][4] = { { 0, 0, 0, 0 },
 		{ 0xff, 0xff, 0xff, 0xff }, { 1, 0, 0, 0 } };
-	bool yes;
+	bool yes = false;
 	int rc;
 
 	text_format(&c->text, "separator");
