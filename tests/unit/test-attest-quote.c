@@ -257,6 +257,24 @@ Test(tpm_key, cut_or_longer)
 	bytes_free(&b);
 }
 
+Test(tpm_key, rsa_numbers)
+{
+	struct bytes b = golden_file("crb-chain", "ek.pub");
+	uint8_t *exponent = b.data + b.size - 256 - 2 - 4;
+	struct tpm_key *key;
+
+	exponent[3] = 3;
+	REFUSED(tpm_key_read_2b(b.data, b.size, &key, &err), ERR_REFUSED,
+	    "the exponent 3");
+	memcpy(exponent, "\0\1\0\1", 4);
+	cr_assert_eq(tpm_key_read_2b(b.data, b.size, &key, NULL), 0);
+	tpm_key_free(key);
+	b.data[b.size - 1] &= 0xfe;
+	REFUSED(tpm_key_read_2b(b.data, b.size, &key, &err), ERR_REFUSED,
+	    "an even modulus");
+	bytes_free(&b);
+}
+
 Test(clock, follows)
 {
 	const struct tpm_clock was = { 1000, 5, 2, true };

@@ -85,6 +85,11 @@ rsa_read(struct buf *in, struct tpm_key *key, struct err *err)
 		return err_set(err, ERR_UNSUPPORTED, "RSA key of %u bits with "
 		    "a modulus of %zu bytes; 2048 to 4096 are supported", bits,
 		    size);
+	/* Not for whether it is a product of primes, which costs a millisecond:
+	 * the certificate or the credential tells whose key it is. */
+	if (n[size - 1] % 2 == 0 || exponent % 2 == 0 || exponent < 65537)
+		return err_set(err, ERR_REFUSED, "RSA key with an even "
+		    "modulus, or with the exponent %u", exponent);
 	return tpm_pkey_rsa(n, size, exponent, &key->pkey, err);
 }
 
