@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -75,6 +76,42 @@ file_size(struct store *s)
 	return st.st_size;
 }
 
+/* A file that was made here has all its space. One that was copied may have
+ * holes: `cp --sparse`, `rsync -S` and backups leave zeros out. */
+static int
+file_reserve(struct store *s, uint64_t size)
+{
+	int fd = ((struct file_store *)s)->fd;
+	struct stat st;
+	int rc;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_blocks * 512 >= size)
+		return 0;
+	do
+		rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+	while (rc < 0 && errno == EINTR);
+	/* Where there is no such call, nothing can be promised either. */
+	return rc < 0 && errno != EOPNOTSUPP ? -errno : 0;
+}
+
+/* The name itself may be out of reach (Landlock, another user), but removing it
+ * and putting another file in its place both show here. */
+static int
+file_vanished(struct store *s, char *where, size_t where_size)
+{
+	int fd = ((struct file_store *)s)->fd;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_nlink > 0)
+		return 0;
+	snprintf(where, where_size, "/proc/%ld/fd/%d", (long)getpid(), fd);
+	return 1;
+}
+
 static void
 file_close(struct store *s)
 {
@@ -87,6 +124,8 @@ static const struct store_ops file_ops = {
 	.write = file_write,
 	.sync = file_sync,
 	.size = file_size,
+	.reserve = file_reserve,
+	.vanished = file_vanished,
 	.close = file_close,
 };
 
@@ -105,13 +144,21 @@ lock(int fd, const char *path, struct err *err)
 }
 
 int
+store_file(const struct store *s)
+{
+	return s->ops == &file_ops ? ((const struct file_store *)s)->fd : -1;
+}
+
+int
 store_from_fd(struct store **out, int fd, struct err *err)
 {
 	struct file_store *fs = calloc(1, sizeof(*fs));
 
 	*out = NULL;
-	if (fs == NULL)
+	if (fs == NULL) {
+		close(fd);
 		return err_sys(err, ENOMEM, "cannot open the store");
+	}
 	fs->base.ops = &file_ops;
 	fs->fd = fd;
 	*out = &fs->base;
@@ -144,11 +191,8 @@ store_open_file(struct store **out, const char *path, bool writable,
 	}
 	if (writable && (rc = lock(fd, path, err)) < 0)
 		goto out;
-	if ((rc = store_from_fd(out, fd, err)) < 0)
-		goto out;
-	fd = -1;
+	return store_from_fd(out, fd, err);
 out:
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return rc;
 }

@@ -11,7 +11,8 @@
 #include <libtpms/tpm_error.h>
 
 #include "base/log.h"
-#include "vtpm/nursery.h"
+#include "vtpm/supervisor.h"
+#include "vtpm/upgrade.h"
 
 /* Crashes (not kills from outside) within so long a time count together. */
 #define CRASH_WINDOW_S 60
@@ -94,8 +95,7 @@ tell_death(const struct monitor *m, int status)
 static enum resume
 judge(struct monitor *m, const struct journal *j, int status)
 {
-	off_t sent = lseek(m->channel.memory.answers_fd, 0, SEEK_CUR);
-	enum journal_end end = journal_judge(j, sent < 0 ? 0 : (uint64_t)sent);
+	enum journal_end end = journal_judge(j);
 
 	if (is_hopeless(m, j, status)) {
 		log_event(LOG_LEVEL_ERROR, "worker.gave-up", "alarm=1 "
@@ -219,9 +219,16 @@ monitor_worker_gone(struct monitor *m)
 
 	if (m->ended)
 		return;
+	if (m->upgrade.state == UPGRADE_TAKING_OVER) {
+		err_set(&err, ERR_TPM, "its worker died of the state");
+		upgrade_refuse(m->upgrade.sock, &err);
+		m->exit_status = 1;
+		m->ended = true;
+		return;
+	}
 	m->deaths.last = monitor_now();
 	channel_close(&m->channel);
-	if (nursery_wait(m->nursery, &status, &err) < 0) {
+	if (supervisor_wait(m->supervisor, &status, &err) < 0) {
 		finish_with_failure(m, err.text);
 		return;
 	}
@@ -244,7 +251,7 @@ monitor_worker_gone(struct monitor *m)
 	m->order.active = false;
 	m->resuming = true;
 	order.arg = for_whom(m, judge(m, j, status));
-	if (nursery_spawn(m->nursery, &m->channel, &m->worker, &err) < 0) {
+	if (supervisor_spawn(m->supervisor, &m->channel, &m->worker, &err) < 0) {
 		finish_with_failure(m, err.text);
 		return;
 	}

@@ -72,17 +72,19 @@ void tpm_error_response(uint8_t out[TPM_HEADER_SIZE], uint32_t rc);
 /* Whether a response's code is TPM_RC_SUCCESS. */
 bool tpm_response_is_success(const uint8_t *response, size_t size);
 
-/* Part 1, 12.2.3.2: true when a TPM2_Shutdown was the last command to
- * succeed since the last _TPM_Init, or nothing was started. */
+/* Part 1, 12.2.3.2: true when a TPM2_Shutdown has succeeded since the last
+ * _TPM_Init and no command has changed anything since, or nothing was
+ * started. */
 bool tpm_orderly(void);
 /* Sends TPM2_Shutdown(CLEAR) where the guest did not (power cut, reset):
  * an unorderly start may otherwise count as a failed authorisation (Part 1, 19.8.6). */
 void tpm_make_orderly(void);
 
 /* What there is to know of a running TPM beside its volatile state, to carry
- * it from one process to another. */
+ * it from one process to another. Zero or not: the first three lie in memory
+ * that another process writes, and a bool must not hold anything else. */
 struct tpm_progress {
-	bool powered, started, shut_down;
+	uint8_t powered, started, shut_down;
 	uint8_t locality;
 	uint32_t buffer_size;
 };

@@ -19,13 +19,18 @@ struct worker {
 	int next_data_fd;		/* what it shall serve next, or -1 */
 	uint32_t data_number, next_data_number;	/* the monitor's, of each */
 	bool state_set;			/* SET_STATE that no INIT has used yet */
-	uint32_t answers_at;		/* where the next answer goes */
 	bool running;			/* a command of the guest's */
 	bool store_failed;		/* while it ran */
 	uint8_t error[TPM_HEADER_SIZE];
 	bool resuming;			/* libtpms gets the captured state */
 	enum resume resume;		/* what the guest is sent first */
 	struct tpm_storage storage;
+	/* ORDER_PARK: the data thread is asked to stop between commands, with
+	 * WORKER_PARK_SIGNAL until it has. */
+	pthread_t data_thread;
+	atomic_bool parking;
+	bool parked;
+	pthread_cond_t was_parked, was_unparked;
 };
 
 int worker_setup_tpm(struct worker *w);

@@ -107,6 +107,21 @@ fault_size(struct store *s)
 	return (int64_t)((struct fault_store *)s)->size;
 }
 
+static int
+fault_reserve(struct store *s, uint64_t size)
+{
+	return size <= ((struct fault_store *)s)->size ? 0 : -ENOSPC;
+}
+
+static int
+fault_vanished(struct store *s, char *where, size_t where_size)
+{
+	(void)s;
+	(void)where;
+	(void)where_size;
+	return 0;
+}
+
 static void
 fault_close(struct store *s)
 {
@@ -118,6 +133,8 @@ static const struct store_ops fault_ops = {
 	.write = fault_write,
 	.sync = fault_sync,
 	.size = fault_size,
+	.reserve = fault_reserve,
+	.vanished = fault_vanished,
 	.close = fault_close,
 };
 
@@ -190,6 +207,12 @@ unsigned int
 fault_store_operations(const struct fault_store *fs)
 {
 	return fs->operations;
+}
+
+bool
+fault_store_stopped(const struct fault_store *fs)
+{
+	return fs->stopped;
 }
 
 void

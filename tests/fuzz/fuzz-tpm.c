@@ -18,8 +18,7 @@
 #define MORE 0x8000u
 
 static struct worker worker = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	.data_fd = -1, .next_data_fd = -1,
-	.answers_at = JOURNAL_ANSWERS };
+	.data_fd = -1, .next_data_fd = -1 };
 static struct secret *fresh;	/* state that each input starts from */
 static struct buf in;
 static int guest = -1, data_fd = -1;
@@ -100,15 +99,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    pair) == 0);
 	guest = pair[0];
 	data_fd = pair[1];
+	/* As data_thread leaves it between two connections. */
+	journal_settle(&worker.channel.memory.shared->journal);
 	fail_begin(&control);
 	for (int i = 0; i < COMMANDS_MAX && buf_left(&in) > 2; i++) {
 		struct pollfd p = { .fd = data_fd, .events = POLLIN };
 
 		more = write_piece();
 		/* An answer may leave bytes of the command before it. */
-		if (__real_poll(&p, 1, 0) == 1 &&
-		    serve_one(&worker, data_fd) == 0)
-			take_answer();
+		if (__real_poll(&p, 1, 0) != 1)
+			continue;
+		if (serve_one(&worker, data_fd) < 0)
+			break;
+		take_answer();
 	}
 	(void)fail_end();
 	close(guest);
