@@ -90,7 +90,8 @@ header_read(struct buf *message, struct kmip_version *version)
 	return message->failed ? ERR_FORMAT : 0;
 }
 
-/* Long ones are cut, not refused: they are for people. */
+/* Long ones are cut, not refused: they are for people. Control characters, by
+ * which a server could forge lines, become spaces. */
 static void
 result_message_read(struct buf *item, char text[KMIP_TEXT_SIZE])
 {
@@ -106,6 +107,9 @@ result_message_read(struct buf *item, char text[KMIP_TEXT_SIZE])
 		size = KMIP_TEXT_SIZE - 1;
 	(void)buf_get_bytes(&message.value, text, size);
 	text[size] = '\0';
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
 }
 
 /* Whether the operation and the id, where they are given, are ours. A server

@@ -21,8 +21,8 @@ take_same_id(struct buf *payload, const char *id, struct err *err)
 	if (strcmp(got, id) == 0)
 		return 0;
 	payload->failed = true;
-	return err_set(err, ERR_FORMAT, "the answer is about the object %s, "
-	    "the request was about %s", got, id);
+	return err_set(err, ERR_FORMAT, "the answer is about another object "
+	    "than %s", id);
 }
 
 /* DiscoverVersions: KMIP 1.4, 4.26. */
@@ -104,7 +104,7 @@ take_query(struct buf *payload, struct kmip_version version, const void *in,
     void *out, struct err *err)
 {
 	struct kmip_info *info = out;
-	bool symmetric_keys = false;
+	bool listed = false, symmetric_keys = false;
 	uint32_t n;
 
 	(void)version;
@@ -118,6 +118,7 @@ take_query(struct buf *payload, struct kmip_version version, const void *in,
 		} else if (ttlv_next_is(payload, TAG_OBJECT_TYPE)) {
 			(void)ttlv_get_enumeration(payload, TAG_OBJECT_TYPE,
 			    &n);
+			listed = true;
 			symmetric_keys |= n == OBJECT_TYPE_SYMMETRIC_KEY;
 		} else if (ttlv_next_is(payload, TAG_VENDOR_IDENTIFICATION)) {
 			(void)ttlv_get_text(payload, TAG_VENDOR_IDENTIFICATION,
@@ -126,7 +127,8 @@ take_query(struct buf *payload, struct kmip_version version, const void *in,
 			(void)ttlv_skip(payload);
 		}
 	}
-	info_judge(info, symmetric_keys);
+	/* PyKMIP, for one, names no object types at all. */
+	info_judge(info, symmetric_keys || !listed);
 	return buf_ok(payload) ? 0 : ERR_FORMAT;
 }
 

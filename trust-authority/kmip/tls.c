@@ -121,6 +121,8 @@ int
 tls_context_new(const struct kmip_config *config, SSL_CTX **out,
     struct err *err)
 {
+	const char *ciphers = config->ciphers != NULL ? config->ciphers :
+	    CIPHERS_1_2;
 	SSL_CTX *ctx = NULL;
 	int rc;
 
@@ -139,10 +141,10 @@ tls_context_new(const struct kmip_config *config, SSL_CTX **out,
 	SSL_CTX_set_cert_cb(ctx, asked_for_certificate, NULL);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_ciphersuites(ctx, CIPHERS_1_3) != 1 ||
-	    SSL_CTX_set_cipher_list(ctx, config->ciphers != NULL ?
-	    config->ciphers : CIPHERS_1_2) != 1) {
-		rc = tls_error(NULL, "cannot set the ciphers for the KMS",
-		    err);
+	    SSL_CTX_set_cipher_list(ctx, ciphers) != 1) {
+		ERR_clear_error();
+		rc = err_set(err, ERR_USAGE, "OpenSSL has none of the ciphers "
+		    "for the KMS: %s", ciphers);
 		goto out;
 	}
 	if ((rc = certificates_set(ctx, config, err)) < 0)
