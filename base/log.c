@@ -18,6 +18,7 @@
 static struct {
 	int fd;			/* where lines go; for syslog a socket */
 	int to_syslog;
+	int inherited;
 	enum log_level level;
 	char ident[32];
 	char context[64];
@@ -71,6 +72,8 @@ log_open(const char *target, const char *ident, enum log_level level,
 	if (strcmp(target, "syslog") == 0) {
 		return open_syslog(err);
 	}
+	if (state.inherited)
+		return 0;
 	fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
 	    O_NOFOLLOW, 0640);
 	if (fd < 0)
@@ -87,7 +90,23 @@ log_close(void)
 	if (state.fd != STDERR_FILENO)
 		close(state.fd);
 	state.to_syslog = 0;
+	state.inherited = 0;
 	state.fd = STDERR_FILENO;
+}
+
+int
+log_file(void)
+{
+	return state.fd == STDERR_FILENO || state.to_syslog ? -1 : state.fd;
+}
+
+void
+log_inherit(int fd, const char *ident)
+{
+	snprintf(state.ident, sizeof(state.ident), "%s", ident);
+	log_close();
+	state.fd = fd;
+	state.inherited = 1;
 }
 
 void

@@ -20,6 +20,11 @@ struct err;
 int log_open(const char *target, const char *ident, enum log_level level,
     struct err *err);
 void log_close(void);
+/* The descriptor of the file that lines go to, -1 for any other target: for
+ * log_inherit in a program that could not open it. A log_open of a file keeps
+ * it then. */
+int log_file(void);
+void log_inherit(int fd, const char *ident);
 /* "error", "warning", "info" or "debug"; ERR_USAGE otherwise. */
 int log_level_parse(const char *name, enum log_level *level);
 /* Puts this text (at most 63 bytes; a VM's UUID) into every line. */

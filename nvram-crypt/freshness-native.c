@@ -58,21 +58,42 @@ lock_record(int fd, const uint8_t uuid[UUID_SIZE], struct err *err)
 	    name);
 }
 
+/* A read that ends early, though not at the file's end, must not make what it
+ * left out look damaged. */
+static ssize_t
+read_sectors(int fd, uint8_t both[FRESHNESS_RECORD_SIZE])
+{
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		n = pread(fd, both + done, FRESHNESS_RECORD_SIZE - done,
+		    (off_t)done);
+		if (n > 0)
+			done += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n;
+}
+
 static int
 read_record(int fd, const uint8_t uuid[UUID_SIZE], struct freshness_record *r,
     struct err *err)
 {
 	uint8_t both[FRESHNESS_RECORD_SIZE] = { 0 };
 	char name[UUID_TEXT_SIZE];
+	struct err why = { 0 };
+	int rc;
 
 	uuid_format(uuid, name);
-	if (pread(fd, both, sizeof(both), 0) < 0)
+	if (read_sectors(fd, both) < 0)
 		return err_sys(err, errno,
 		    "cannot read the freshness record %s", name);
-	if (freshness_record_decode(both, uuid, r) < 0)
-		return err_set(err, ERR_FORMAT, "the freshness record %s is "
-		    "damaged", name);
-	return 0;
+	rc = freshness_record_decode(both, uuid, r, &why);
+	if (rc == ERR_FORMAT)
+		return err_set(err, rc, "the freshness record %s is damaged",
+		    name);
+	return rc < 0 ? err_set(err, rc, "cannot check the freshness record "
+	    "%s: %s", name, why.text) : 0;
 }
 
 /* One write of the sector whose turn it is, and one sync. After a failure the
@@ -438,6 +459,12 @@ native_check(struct freshness *f, const struct freshness_claim *c,
 	return rc;
 }
 
+static int
+native_hand_over(const struct freshness *f)
+{
+	return ((const struct freshness_native *)f)->fd;
+}
+
 static void
 native_close(struct freshness *f)
 {
@@ -452,6 +479,7 @@ static const struct freshness_ops native_ops = {
 	.release = native_release,
 	.forget = native_forget,
 	.check = native_check,
+	.hand_over = native_hand_over,
 	.close = native_close,
 };
 
@@ -469,4 +497,29 @@ freshness_native(struct freshness **out, const struct native *n,
 	fn->fd = -1;
 	*out = &fn->base;
 	return 0;
+}
+
+int
+freshness_adopt(struct freshness **out, int fd, const uint8_t uuid[UUID_SIZE],
+    uint64_t epoch, struct err *err)
+{
+	struct freshness_native *fn;
+	int rc;
+
+	if ((rc = freshness_native(out, NULL, err)) < 0) {
+		close(fd);
+		return rc;
+	}
+	fn = (struct freshness_native *)*out;
+	fn->fd = fd;
+	rc = read_record(fd, uuid, &fn->record, err);
+	if (rc == 0 && (fn->record.state == FRESHNESS_CLEAN ||
+	    fn->record.epoch != epoch))
+		rc = err_set(err, ERR_STALE, "the VM's freshness record is not "
+		    "that of its owner");
+	if (rc < 0) {
+		freshness_free(*out);
+		*out = NULL;
+	}
+	return rc;
 }

@@ -18,6 +18,7 @@ struct freshness_ops {
 	    struct err *err);
 	int (*check)(struct freshness *f, const struct freshness_claim *c,
 	    struct err *err);
+	int (*hand_over)(const struct freshness *f);
 	void (*close)(struct freshness *f);
 };
 

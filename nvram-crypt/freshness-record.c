@@ -78,14 +78,16 @@ freshness_record_encode(const struct freshness_record *r,
 
 static int
 decode_sector(const uint8_t sector[FRESHNESS_SECTOR_SIZE],
-    struct freshness_record *r)
+    struct freshness_record *r, struct err *err)
 {
 	struct buf b = buf_reader(sector, FRESHNESS_SECTOR_SIZE);
 	uint8_t start[sizeof(magic)], sum[SHA256_SIZE];
 	uint32_t version, state, from_clean;
+	int rc;
 
-	if (crypto_sha256(sector, CHECKSUM_AT, sum, NULL) < 0 ||
-	    memcmp(sum, sector + CHECKSUM_AT, sizeof(sum)) != 0)
+	if ((rc = crypto_sha256(sector, CHECKSUM_AT, sum, err)) < 0)
+		return rc;
+	if (memcmp(sum, sector + CHECKSUM_AT, sizeof(sum)) != 0)
 		return ERR_FORMAT;
 	buf_get_bytes(&b, start, sizeof(start));
 	buf_get_u32be(&b, &version);
@@ -108,19 +110,26 @@ decode_sector(const uint8_t sector[FRESHNESS_SECTOR_SIZE],
 
 int
 freshness_record_decode(const uint8_t both[FRESHNESS_RECORD_SIZE],
-    const uint8_t uuid[UUID_SIZE], struct freshness_record *r)
+    const uint8_t uuid[UUID_SIZE], struct freshness_record *r,
+    struct err *err)
 {
 	struct freshness_record got;
-	int rc = ERR_FORMAT;
+	bool found = false;
+	int rc;
 
 	memset(r, 0, sizeof(*r));
 	for (size_t i = 0; i < 2; i++) {
-		if (decode_sector(both + i * FRESHNESS_SECTOR_SIZE,
-		    &got) < 0 || memcmp(got.uuid, uuid, UUID_SIZE) != 0)
+		rc = decode_sector(both + i * FRESHNESS_SECTOR_SIZE, &got, err);
+		/* One that could not be checked may be the newer one; without
+		 * it an older file would pass for the latest. */
+		if (rc < 0 && rc != ERR_FORMAT)
+			return rc;
+		if (rc < 0 || memcmp(got.uuid, uuid, UUID_SIZE) != 0)
 			continue;
-		if (rc < 0 || got.generation > r->generation)
+		if (!found || got.generation > r->generation)
 			*r = got;
-		rc = 0;
+		found = true;
 	}
-	return rc;
+	return found ? 0 : err_set(err, ERR_FORMAT, "neither sector of the "
+	    "freshness record is whole");
 }

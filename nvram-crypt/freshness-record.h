@@ -44,8 +44,10 @@ enum freshness_verdict freshness_judge(const struct freshness_record *r,
 
 int freshness_record_encode(const struct freshness_record *r,
     uint8_t sector[FRESHNESS_SECTOR_SIZE], struct err *err);
-/* The newer valid one of the two sectors; ERR_FORMAT when there is none. */
+/* The newer valid one of the two sectors; ERR_FORMAT when there is none,
+ * another code when that cannot be told now. */
 int freshness_record_decode(const uint8_t both[FRESHNESS_RECORD_SIZE],
-    const uint8_t uuid[UUID_SIZE], struct freshness_record *r);
+    const uint8_t uuid[UUID_SIZE], struct freshness_record *r,
+    struct err *err);
 
 #endif

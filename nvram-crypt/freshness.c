@@ -50,3 +50,9 @@ freshness_check(struct freshness *f, const struct freshness_claim *c,
 {
 	return f->ops->check(f, c, err);
 }
+
+int
+freshness_hand_over(const struct freshness *f)
+{
+	return f->ops->hand_over(f);
+}

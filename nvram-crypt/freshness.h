@@ -50,6 +50,12 @@ int freshness_confirm(struct freshness *f, struct err *err);
 /* Clean close with the digest of the final state; gives up ownership. */
 int freshness_release(struct freshness *f,
     const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err);
+/* The record of an owner goes to another process with the file (nvram_adopt):
+ * its descriptor, lent, or -1 where nothing is held. */
+int freshness_hand_over(const struct freshness *f);
+/* Takes fd: the host's own record of this VM, as its owner at epoch. */
+int freshness_adopt(struct freshness **out, int fd,
+    const uint8_t uuid[UUID_SIZE], uint64_t epoch, struct err *err);
 /* Removes the record of a destroyed VM. */
 int freshness_forget(struct freshness *f, const uint8_t uuid[UUID_SIZE],
     struct err *err);

@@ -186,10 +186,8 @@ fill_and_link(int fd, const char *temporary, const char *dir,
 	struct store *store = NULL;
 	int rc;
 
-	if ((rc = store_from_fd(&store, fd, err)) < 0) {
-		close(fd);
+	if ((rc = store_from_fd(&store, fd, err)) < 0)
 		return rc;
-	}
 	if ((rc = nvram_format(store, args, claim, err)) < 0) {
 		err_prefix(err, "cannot create %s", args->path);
 		goto out;

@@ -27,6 +27,7 @@ struct nvram {
 	struct store *store;
 	char *name;		/* for messages */
 	bool writable;
+	pid_t acts_for;		/* 0: itself */
 	bool unlocked;
 	bool acquired;
 	bool releasing;		/* the record may say already what is left */
@@ -64,6 +65,10 @@ int nvram_keys_make(struct nvram_keys *keys, struct secret *dek,
 void nvram_keys_free(struct nvram_keys *keys);
 /* A new DEK and its id. */
 int nvram_dek_new(struct secret **dek, uint8_t dek_id[DEK_ID_SIZE],
+    struct err *err);
+
+/* nvram_unlock with the DEK itself. */
+int nvram_unlock_dek(struct nvram *nv, const uint8_t dek[DEK_SIZE],
     struct err *err);
 
 /* Makes the buffers for the geometry in nv->sb. */

@@ -14,7 +14,29 @@ report_torn(const struct nvram *nv, const char *area, size_t i)
 	    nv->name, area, i);
 }
 
-/* The DEK from one protector, checked against the superblock it came with. */
+/* The keys that follow from dek, which is taken over, checked against the
+ * superblock that it is for. */
+static int
+keys_fit(const struct nvram_candidate *c, struct secret *dek,
+    struct nvram_keys *keys, struct err *err)
+{
+	const struct nvram_header *h = &c->sb.header;
+	int rc;
+
+	if ((rc = nvram_keys_make(keys, dek, h->uuid, h->dek_id, err)) < 0)
+		return rc;
+	if (memcmp(keys->commitment, c->sb.commitment,
+	    sizeof(keys->commitment)) != 0)
+		rc = err_set(err, ERR_AUTH,
+		    "the key is not the one the superblock names");
+	else
+		rc = superblock_authenticate(c->bytes, keys->superblock, err);
+	if (rc < 0)
+		nvram_keys_free(keys);
+	return rc;
+}
+
+/* The DEK from one protector. */
 static int
 try_protector(struct nvram_candidate *c, const struct protector_ops *ops,
     const struct protector *p, const struct protector_creds *creds,
@@ -27,18 +49,9 @@ try_protector(struct nvram_candidate *c, const struct protector_ops *ops,
 
 	memcpy(binding.uuid, h->uuid, UUID_SIZE);
 	memcpy(binding.dek_id, h->dek_id, DEK_ID_SIZE);
-	if ((rc = ops->unwrap(creds, &binding, p, &dek, err)) < 0 ||
-	    (rc = nvram_keys_make(keys, dek, h->uuid, h->dek_id, err)) < 0)
+	if ((rc = ops->unwrap(creds, &binding, p, &dek, err)) < 0)
 		return rc;
-	if (memcmp(keys->commitment, c->sb.commitment,
-	    sizeof(keys->commitment)) != 0)
-		rc = err_set(err, ERR_AUTH,
-		    "the key is not the one the superblock names");
-	else
-		rc = superblock_authenticate(c->bytes, keys->superblock, err);
-	if (rc < 0)
-		nvram_keys_free(keys);
-	return rc;
+	return keys_fit(c, dek, keys, err);
 }
 
 /* ERR_KEY when nothing fitted; another code when something did, or might
@@ -278,16 +291,12 @@ load_slots(struct nvram *nv, struct err *err)
 	return choose_slot(nv, slots, err);
 }
 
-int
-nvram_unlock(struct nvram *nv, const struct protector_creds *creds,
-    struct err *err)
+/* With the keys of the superblock in use. */
+static int
+unlock_rest(struct nvram *nv, struct err *err)
 {
 	int rc;
 
-	if (nv->unlocked)
-		return 0;
-	if ((rc = unlock_superblock(nv, creds, err)) < 0)
-		return rc;
 	if ((rc = judge_superblocks(nv, err)) < 0 ||
 	    (rc = nvram_buffers_make(nv, err)) < 0 ||
 	    (rc = load_slots(nv, err)) < 0) {
@@ -300,4 +309,32 @@ nvram_unlock(struct nvram *nv, const struct protector_creds *creds,
 	nv->candidates = NULL;
 	nv->unlocked = true;
 	return 0;
+}
+
+int
+nvram_unlock(struct nvram *nv, const struct protector_creds *creds,
+    struct err *err)
+{
+	int rc;
+
+	if (nv->unlocked)
+		return 0;
+	if ((rc = unlock_superblock(nv, creds, err)) < 0)
+		return rc;
+	return unlock_rest(nv, err);
+}
+
+int
+nvram_unlock_dek(struct nvram *nv, const uint8_t dek[DEK_SIZE],
+    struct err *err)
+{
+	struct nvram_candidate *c = &nv->candidates[nv->sb_active];
+	struct secret *copy = secret_from(dek, DEK_SIZE);
+	int rc;
+
+	if (copy == NULL)
+		return err_sys(err, errno, "cannot lock memory for a key");
+	if ((rc = keys_fit(c, copy, &nv->keys, err)) < 0)
+		return rc;
+	return unlock_rest(nv, err);
 }

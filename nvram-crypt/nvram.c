@@ -304,15 +304,28 @@ nvram_claim(const struct nvram *nv, struct freshness_claim *claim)
 		memset(claim->digest, 0, sizeof(claim->digest));
 }
 
+bool
+nvram_vanished(const struct nvram *nv, char *where, size_t where_size)
+{
+	/* One that cannot be asked will fail where that matters. */
+	return nv->store->ops->vanished(nv->store, where, where_size) > 0;
+}
+
 static void
-set_owner(struct nvram_header *h)
+set_owner(struct nvram_header *h, pid_t pid)
 {
 	char host[HOST_NAME_MAX + 1] = "";
 
 	(void)gethostname(host, sizeof(host) - 1);
 	memset(h->owner, 0, sizeof(h->owner));
 	snprintf(h->owner, sizeof(h->owner), "host %s, process %ld", host,
-	    (long)getpid());
+	    (long)(pid != 0 ? pid : getpid()));
+}
+
+void
+nvram_act_for(struct nvram *nv, pid_t pid)
+{
+	nv->acts_for = pid;
 }
 
 static int
@@ -352,7 +365,7 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 		return rc;
 	}
 	next.header.epoch = epoch;
-	set_owner(&next.header);
+	set_owner(&next.header, nv->acts_for);
 	nvram_set_floor(&next, &nv->slot);
 	if ((rc = nvram_superblock_put(nv, &next, nv->keys.superblock, false,
 	    err)) < 0)

@@ -139,6 +139,9 @@ const struct nvram_report *nvram_report(const struct nvram *nv);
  * only an older one is left. After a failure it can be called again. */
 int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err);
+/* Whom the owner record names from the next nvram_acquire on, for a process
+ * that people know by another one's pid; the caller's if never called. */
+void nvram_act_for(struct nvram *nv, pid_t pid);
 /* What this file would claim. */
 void nvram_claim(const struct nvram *nv, struct freshness_claim *claim);
 
@@ -155,6 +158,10 @@ int nvram_get(const struct nvram *nv, enum nvram_kind kind,
 int nvram_commit(struct nvram *nv, const struct nvram_record *records,
     size_t n_records, struct err *err);
 
+/* Whether the file has lost its last name, so that all of it goes with this
+ * process; where is then how it can be read until then. One fstat. */
+bool nvram_vanished(const struct nvram *nv, char *where, size_t where_size);
+
 /* Updates the version in the header if it differs (superblock write). */
 int nvram_set_state_version(struct nvram *nv, uint32_t version,
     struct err *err);
@@ -162,6 +169,21 @@ int nvram_set_state_version(struct nvram *nv, uint32_t version,
 /* Clean end of ownership: reports the digest. When it fails the file is still
  * owned but takes no more changes; the call can be repeated. */
 int nvram_release(struct nvram *nv, struct err *err);
+
+/* A file that is in use goes from one process to another that gets *fd (lent
+ * here) and *h over a channel that nobody else reads; the one that adopts it
+ * takes fd, writes nothing yet and finds just the state that the other had.
+ * Only one of the two may go on. ERR_UNSUPPORTED unless the store is a file. */
+struct nvram_handover {
+	uint8_t dek[DEK_SIZE];
+	uint8_t digest[FRESHNESS_DIGEST_SIZE];
+};
+int nvram_hand_over(struct nvram *nv, int *fd, struct nvram_handover *h,
+    struct err *err);
+int nvram_adopt(struct nvram **out, int fd, const char *name,
+    const struct nvram_handover *h, struct err *err);
+/* f as for nvram_acquire, and adopted as the file was. */
+void nvram_keep_fresh(struct nvram *nv, struct freshness *f);
 
 /* Protectors, on a file that is unlocked, writable and (where it has a
  * freshness record) acquired. index: slot in header->protectors. Removing the

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -75,6 +76,22 @@ file_size(struct store *s)
 	return st.st_size;
 }
 
+/* The name itself may be out of reach (Landlock, another user), but removing it
+ * and putting another file in its place both show here. */
+static int
+file_vanished(struct store *s, char *where, size_t where_size)
+{
+	int fd = ((struct file_store *)s)->fd;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_nlink > 0)
+		return 0;
+	snprintf(where, where_size, "/proc/%ld/fd/%d", (long)getpid(), fd);
+	return 1;
+}
+
 static void
 file_close(struct store *s)
 {
@@ -87,6 +104,7 @@ static const struct store_ops file_ops = {
 	.write = file_write,
 	.sync = file_sync,
 	.size = file_size,
+	.vanished = file_vanished,
 	.close = file_close,
 };
 
@@ -105,13 +123,21 @@ lock(int fd, const char *path, struct err *err)
 }
 
 int
+store_file(const struct store *s)
+{
+	return s->ops == &file_ops ? ((const struct file_store *)s)->fd : -1;
+}
+
+int
 store_from_fd(struct store **out, int fd, struct err *err)
 {
 	struct file_store *fs = calloc(1, sizeof(*fs));
 
 	*out = NULL;
-	if (fs == NULL)
+	if (fs == NULL) {
+		close(fd);
 		return err_sys(err, ENOMEM, "cannot open the store");
+	}
 	fs->base.ops = &file_ops;
 	fs->fd = fd;
 	*out = &fs->base;
@@ -144,11 +170,8 @@ store_open_file(struct store **out, const char *path, bool writable,
 	}
 	if (writable && (rc = lock(fd, path, err)) < 0)
 		goto out;
-	if ((rc = store_from_fd(out, fd, err)) < 0)
-		goto out;
-	fd = -1;
+	return store_from_fd(out, fd, err);
 out:
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return rc;
 }

@@ -22,6 +22,9 @@ struct store_ops {
 	    uint64_t offset);
 	int (*sync)(struct store *s);		/* fdatasync */
 	int64_t (*size)(struct store *s);
+	/* 1 when no name leads to it any more: it goes with this process, and
+	 * where says how it can be read until then. Else 0. */
+	int (*vanished)(struct store *s, char *where, size_t where_size);
 	void (*close)(struct store *s);
 };
 
@@ -34,7 +37,10 @@ struct store {
  * but a regular file. */
 int store_open_file(struct store **out, const char *path, bool writable,
     struct err *err);
-/* Over a descriptor of the caller's, which goes over to the store. */
+/* The descriptor of a store that is a file; -1 for any other. */
+int store_file(const struct store *s);
+/* Over a descriptor of the caller's, which goes over to the store, also on
+ * failure. */
 int store_from_fd(struct store **out, int fd, struct err *err);
 
 #endif

@@ -39,7 +39,12 @@ enum order {
 				 * use, bytes are u32be min and max */
 	ORDER_GET_INFO,		/* arg: flags; reply: size bytes of JSON */
 	ORDER_RESUME,		/* a new worker takes over; arg: enum resume */
-	ORDER_LAST = ORDER_RESUME,
+	ORDER_PEEK_STATE,	/* reply: size bytes of volatile state; unlike
+				 * GET_STATE it leaves no trace */
+	ORDER_PARK,		/* no command is run any more, all is captured;
+				 * TPM_RETRY: one takes too long */
+	ORDER_UNPARK,
+	ORDER_LAST = ORDER_UNPARK,
 };
 
 enum need {
@@ -68,7 +73,7 @@ struct channel_shared {
 	struct journal journal;
 };
 
-/* Memory that monitor, nursery and every worker have in common by fork. */
+/* Memory that monitor, supervisor and every worker have in common by fork. */
 struct channel_memory {
 	struct channel_shared *shared;
 	uint8_t *answers;	/* JOURNAL_ANSWERS bytes of ... */

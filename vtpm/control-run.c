@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "vtpm/tpm.h"
+#include "vtpm/upgrade.h"
 #include "vtpm/worker.h"
 
 /* All that tpm_ioctl.h names but SEND_COMMAND_HEADER (bit 15), which is for
@@ -377,7 +378,19 @@ run_lock_storage(struct monitor *m, struct client *c, struct buf *request)
 	return control_answer(c, TPM_SUCCESS);
 }
 
-const struct command control_commands[CMD_LAST + 1] = {
+static int
+run_upgrade(struct monitor *m, struct client *c, struct buf *request)
+{
+	(void)request;
+	upgrade_begin(m, c);
+	return 0;
+}
+
+static const struct command upgrade_command = { "UPGRADE",
+	.run = run_upgrade };
+
+/* By number, 0 is none. */
+static const struct command control_commands[CMD_LAST + 1] = {
 	[CMD_GET_CAPABILITY] = { "GET_CAPABILITY", .any_time = true,
 	    .run = run_get_capability },
 	[CMD_INIT] = { "INIT", 4, 4, .run = run_init },
@@ -411,3 +424,12 @@ const struct command control_commands[CMD_LAST + 1] = {
 	[CMD_LOCK_STORAGE] = { "LOCK_STORAGE", 4, 4, .any_time = true,
 	    .run = run_lock_storage },
 };
+
+const struct command *
+control_command(uint32_t number)
+{
+	if (number == CMD_UPGRADE)
+		return &upgrade_command;
+	return number == 0 || number > CMD_LAST ? NULL :
+	    &control_commands[number];
+}

@@ -50,10 +50,9 @@ control_dispatch(struct monitor *m, struct client *c)
 
 	if (client_wants_to_write(c) || buf_get_u32be(&b, &number) < 0)
 		return 0;
-	if (number == 0 || number > CMD_LAST)
+	if ((command = control_command(number)) == NULL)
 		return refuse(c, number, TPM_BAD_ORDINAL, "there is no such "
 		    "command");
-	command = &control_commands[number];
 	size = whole_size(c, command);
 	if (size < 0)
 		return refuse(c, number, TPM_BAD_PARAMETER,

@@ -19,6 +19,10 @@ enum {
 	CMD_LAST = CMD_LOCK_STORAGE,
 };
 
+/* Ours, not tpm_ioctl.h's: see upgrade.h. The answer is a TPM_RESULT, for how
+ * many microseconds the guest had to wait, and a text with its size. */
+#define CMD_UPGRADE 0x76740001u
+
 struct command {
 	const char *name;
 	size_t request_min;	/* bytes after the command number ... */
@@ -33,8 +37,8 @@ struct command {
 	int (*run)(struct monitor *m, struct client *c, struct buf *request);
 };
 
-/* control-run.c; by number, 0 is none. */
-extern const struct command control_commands[CMD_LAST + 1];
+/* control-run.c; NULL where there is none of this number. */
+const struct command *control_command(uint32_t number);
 
 /* Sends a bare TPM_RESULT. */
 int control_answer(struct client *c, uint32_t result);

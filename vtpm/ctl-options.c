@@ -115,7 +115,8 @@ ctl_options_parse(struct ctl *ctl, int argc, char **argv, struct err *err)
 			    ctl->command->name);
 		ctl->operands[n++] = argv[i];
 	}
-	if (n < ctl->command->n_operands && !ctl->help)
+	if (n < ctl->command->n_operands && !ctl->help &&
+	    !ctl->command->operands_optional)
 		return err_set(err, ERR_USAGE, "usage: vtpmctl %s [OPTIONS] "
 		    "%s; try vtpmctl %s --help", ctl->command->name,
 		    ctl->command->operands, ctl->command->name);

@@ -41,7 +41,7 @@ daemon_start(int *ready, struct err *err)
 }
 
 int
-daemon_ready(int ready, struct err *err)
+daemon_detach(struct err *err)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -51,6 +51,16 @@ daemon_ready(int ready, struct err *err)
 		if (dup2(null, fd) < 0)
 			return err_sys(err, errno, "cannot leave the terminal");
 	close(null);
+	return 0;
+}
+
+int
+daemon_ready(int ready, struct err *err)
+{
+	int rc;
+
+	if ((rc = daemon_detach(err)) < 0)
+		return rc;
 	if (fdio_write(ready, "", 1) < 0)
 		return err_sys(err, errno, "the starting process is gone");
 	close(ready);
@@ -96,6 +106,15 @@ out:
 		p->dir = -1;
 	}
 	return rc;
+}
+
+void
+pid_file_name(struct pid_file *p, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	snprintf(p->name, sizeof(p->name), "%s",
+	    slash != NULL ? slash + 1 : path);
 }
 
 void

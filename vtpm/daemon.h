@@ -9,7 +9,9 @@
  * exits itself with 0 or the child's status. Returns in the child with *ready
  * for daemon_ready. */
 int daemon_start(int *ready, struct err *err);
-/* Lets the parent go and detaches from the terminal. */
+/* Detaches from the terminal. */
+int daemon_detach(struct err *err);
+/* The same, and lets the parent go. */
 int daemon_ready(int ready, struct err *err);
 
 struct pid_file {
@@ -19,6 +21,8 @@ struct pid_file {
 
 /* Writes this process's pid to path, whole or not at all. */
 int pid_file_write(struct pid_file *p, const char *path, struct err *err);
+/* Takes the name only: the file is there and p->dir set. */
+void pid_file_name(struct pid_file *p, const char *path);
 void pid_file_remove(struct pid_file *p);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/err.h"
+
 /* Was a command read into the buffer that begun does not count yet? The data
  * thread clears the header before it reads. */
 static bool
@@ -72,4 +74,28 @@ journal_resume(struct journal *j, enum resume how)
 	atomic_store(&j->captured, begun - 1);
 	atomic_store(&j->answered, begun - 1);
 	atomic_store(&j->run, begun - 1);
+}
+
+int
+journal_import(struct journal *j, const struct tpm_progress *progress,
+    const uint8_t *state, size_t size, const uint8_t *command,
+    size_t command_size)
+{
+	struct journal_capture *c = &j->captures[0];
+
+	if (size > sizeof(c->state) || command_size > sizeof(j->command))
+		return ERR_FORMAT;
+	atomic_store(&j->current, 0);
+	c->progress = *progress;
+	c->size = (uint32_t)size;
+	if (size > 0)
+		memcpy(c->state, state, size);
+	atomic_store(&c->log.count, 0);
+	journal_settle(j);
+	if (command_size == 0)
+		return 0;
+	memcpy(j->command, command, command_size);
+	j->command_size = (uint32_t)command_size;
+	atomic_fetch_add(&j->begun, 1);
+	return 0;
 }

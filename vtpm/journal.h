@@ -2,7 +2,7 @@
 /*
  * What a worker leaves behind when it dies: how far it had come with the
  * guest's commands, and the TPM's volatile state after the last of them. It
- * lies in memory that worker, nursery and monitor share, so that a new worker
+ * lies in memory that worker, supervisor and monitor share, so that a new worker
  * can go on where the old one stopped. doc/architecture.md, "A worker dies".
  *
  * Commands are numbered. The data thread moves the four counters in this
@@ -65,7 +65,8 @@ struct journal {
 	_Atomic uint32_t current;	/* which of captures */
 	uint32_t answer_at, answer_size;
 	uint32_t command_size;
-	bool handed_out;		/* see struct worker */
+	uint8_t handed_out;		/* not 0: the volatile state has left by
+					 * STORE_VOLATILE or GET_STATE */
 	uint8_t command[JOURNAL_COMMAND];
 	struct journal_capture captures[2];
 };
@@ -104,6 +105,13 @@ enum resume {
 void journal_resume(struct journal *j, enum resume how);
 /* Nothing is under way and nobody waits for an answer. */
 void journal_settle(struct journal *j);
+
+/* The journal of a TPM that comes from another one, for a new worker to resume:
+ * what was captured there and the command that waits, if command_size is not 0.
+ * ERR_FORMAT where that is too large. */
+int journal_import(struct journal *j, const struct tpm_progress *progress,
+    const uint8_t *state, size_t size, const uint8_t *command,
+    size_t command_size);
 
 /* Worker: captures the volatile state of the running TPM as that after command
  * number; 0 or a negative code, and then journal_judge will find it lost. */

@@ -11,7 +11,8 @@
 #include <libtpms/tpm_error.h>
 
 #include "base/log.h"
-#include "vtpm/nursery.h"
+#include "vtpm/supervisor.h"
+#include "vtpm/upgrade.h"
 
 /* Crashes (not kills from outside) within so long a time count together. */
 #define CRASH_WINDOW_S 60
@@ -219,9 +220,16 @@ monitor_worker_gone(struct monitor *m)
 
 	if (m->ended)
 		return;
+	if (m->upgrade.state == UPGRADE_TAKING_OVER) {
+		err_set(&err, ERR_TPM, "its worker died of the state");
+		upgrade_refuse(m->upgrade.sock, &err);
+		m->exit_status = 1;
+		m->ended = true;
+		return;
+	}
 	m->deaths.last = monitor_now();
 	channel_close(&m->channel);
-	if (nursery_wait(m->nursery, &status, &err) < 0) {
+	if (supervisor_wait(m->supervisor, &status, &err) < 0) {
 		finish_with_failure(m, err.text);
 		return;
 	}
@@ -244,7 +252,7 @@ monitor_worker_gone(struct monitor *m)
 	m->order.active = false;
 	m->resuming = true;
 	order.arg = for_whom(m, judge(m, j, status));
-	if (nursery_spawn(m->nursery, &m->channel, &m->worker, &err) < 0) {
+	if (supervisor_spawn(m->supervisor, &m->channel, &m->worker, &err) < 0) {
 		finish_with_failure(m, err.text);
 		return;
 	}

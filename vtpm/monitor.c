@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "vtpm/upgrade.h"
 #include "vtpm/worker.h"
 
 /* How long the worker may take for an order, waiting for a command of the
@@ -19,7 +20,7 @@
 #define END_TIMEOUT_MS 10000
 
 /* Places in the poll set. */
-enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_CLIENTS,
+enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_TRIAL, P_CLIENTS,
 	P_LAST = P_CLIENTS + MONITOR_CLIENTS };
 
 uint64_t
@@ -31,6 +32,16 @@ monitor_now(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+void
+monitor_init(struct monitor *m)
+{
+	*m = (struct monitor){ .listen_fd = -1, .signal_fd = -1,
+		.supervisor = -1, .data_fd = -1, .upgrade.sock = -1,
+		.channel = { .orders = -1, .needs = -1 } };
+	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
+		client_init(&m->clients[i], -1);
+}
+
 static void
 drop_client(struct monitor *m, struct client *c)
 {
@@ -40,6 +51,8 @@ drop_client(struct monitor *m, struct client *c)
 		m->order.client = NULL;
 	if (m->interrupted.client == c)
 		m->interrupted.client = NULL;
+	if (m->upgrade.client == c)
+		m->upgrade.client = NULL;
 	control_client_gone(m, c);
 	client_close(c);
 }
@@ -119,11 +132,9 @@ on_signal(struct monitor *m)
 	switch (info.ssi_signo) {
 	case SIGTERM:
 	case SIGINT:
-		log_info("ending on signal %u", info.ssi_signo);
+		if (!m->ending)
+			log_info("ending on signal %u", info.ssi_signo);
 		monitor_end(m);
-		break;
-	default:
-		/* SIGCHLD: the closed channel tells the same. */
 		break;
 	}
 }
@@ -131,11 +142,18 @@ on_signal(struct monitor *m)
 static void
 on_connection(struct monitor *m)
 {
+	static const struct timespec pause = { .tv_nsec = 10 * 1000000 };
 	int fd = accept4(m->listen_fd, NULL, NULL,
 	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Without descriptors or memory it stays to be accepted, and
+		 * poll would come back at once, again and again. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM)
+			nanosleep(&pause, NULL);
 		return;
+	}
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		if (m->clients[i].fd < 0) {
 			client_init(&m->clients[i], fd);
@@ -180,16 +198,21 @@ on_client(struct monitor *m, struct client *c, short events)
 static void
 poll_set(const struct monitor *m, struct pollfd *p)
 {
-	p[P_SIGNAL] = (struct pollfd){ m->signal_fd, POLLIN, 0 };
+	/* While the file is another's, nobody but the worker is heard. */
+	bool alone = m->disowned;
+
+	p[P_SIGNAL] = (struct pollfd){ alone ? -1 : m->signal_fd, POLLIN, 0 };
 	p[P_ORDERS] = (struct pollfd){ m->channel.orders, POLLIN, 0 };
 	p[P_NEEDS] = (struct pollfd){ m->channel.needs, POLLIN, 0 };
-	p[P_LISTEN] = (struct pollfd){ m->ending ? -1 : m->listen_fd, POLLIN,
-		0 };
+	p[P_LISTEN] = (struct pollfd){ m->ending || alone ? -1 :
+		m->listen_fd, POLLIN, 0 };
+	p[P_TRIAL] = (struct pollfd){ m->upgrade.state == UPGRADE_TRIAL ?
+		m->upgrade.sock : -1, POLLIN, 0 };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++) {
 		const struct client *c = &m->clients[i];
 
 		/* Who does not take answers is not asked for more. */
-		p[P_CLIENTS + i] = (struct pollfd){ c->fd,
+		p[P_CLIENTS + i] = (struct pollfd){ alone ? -1 : c->fd,
 			client_wants_to_write(c) ? POLLOUT : POLLIN, 0 };
 	}
 }
@@ -207,6 +230,10 @@ next_order(struct monitor *m)
 		monitor_order(m, NULL, &order, -1, end_done);
 		return;
 	}
+	if (upgrade_wants_to_park(m)) {
+		upgrade_park(m);
+		return;
+	}
 	for (size_t i = 0; i < MONITOR_CLIENTS && !m->order.active; i++) {
 		size_t at = (m->served_last + 1 + i) % MONITOR_CLIENTS;
 
@@ -215,21 +242,30 @@ next_order(struct monitor *m)
 	}
 }
 
-/* Milliseconds until the worker has to have answered; -1: it owes nothing. */
+/* Milliseconds until the worker, or a program that is tried, has to have
+ * answered; -1: nobody owes anything. */
 static int
 patience(const struct monitor *m)
 {
-	uint64_t now = monitor_now();
+	uint64_t now = monitor_now(), until = UINT64_MAX;
 
-	if (!m->order.active)
+	if (m->order.active)
+		until = m->order.deadline;
+	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline < until)
+		until = m->upgrade.deadline;
+	if (until == UINT64_MAX)
 		return -1;
-	return m->order.deadline <= now ? 0 : (int)(m->order.deadline - now);
+	return until <= now ? 0 : (int)(until - now);
 }
 
 static void
 on_deadline(struct monitor *m)
 {
-	if (!m->order.active || patience(m) > 0)
+	uint64_t now = monitor_now();
+
+	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline <= now)
+		upgrade_trial_answered(m);
+	if (!m->order.active || m->order.deadline > now)
 		return;
 	log_event(LOG_LEVEL_ERROR, "worker.silent", "order=%u: it is killed",
 	    m->order.message.type);
@@ -248,8 +284,8 @@ monitor_run(struct monitor *m)
 	struct pollfd p[P_LAST];
 	struct err err = { 0 };
 
-	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
-		client_init(&m->clients[i], -1);
+	if (m->upgrade.state == UPGRADE_TAKING_OVER)
+		upgrade_finish(m);
 	while (!m->ended) {
 		poll_set(m, p);
 		if (poll(p, P_LAST, patience(m)) < 0 && errno != EINTR) {
@@ -270,6 +306,11 @@ monitor_run(struct monitor *m)
 			order_answered(m);
 			next_order(m);
 		}
+		if (p[P_TRIAL].revents != 0 &&
+		    m->upgrade.state == UPGRADE_TRIAL) {
+			upgrade_trial_answered(m);
+			next_order(m);
+		}
 		if (p[P_LISTEN].revents != 0)
 			on_connection(m);
 		for (size_t i = 0; i < MONITOR_CLIENTS && !m->ended; i++)
@@ -282,7 +323,7 @@ monitor_run(struct monitor *m)
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		if (m->clients[i].fd >= 0)
 			client_close(&m->clients[i]);
-	if (storage_close(m->storage, &err) < 0) {
+	if (!m->disowned && storage_close(m->storage, &err) < 0) {
 		log_error("%s", err.text);
 		m->exit_status = 1;
 	}

@@ -29,7 +29,7 @@ typedef void order_done(struct monitor *m, struct client *c,
 struct monitor {
 	int listen_fd;
 	int signal_fd;
-	int nursery;
+	int supervisor;
 	struct channel channel;
 	pid_t worker;
 	struct storage *storage;
@@ -67,6 +67,18 @@ struct monitor {
 		uint64_t begun;			/* that command's number */
 		uint8_t command[JOURNAL_COMMAND];
 	} deaths;
+	/* upgrade.h */
+	struct {
+		enum { UPGRADE_NONE, UPGRADE_PEEK, UPGRADE_TRIAL,
+			UPGRADE_PARK, UPGRADE_SWITCH,
+			UPGRADE_TAKING_OVER } state;
+		int sock;		/* to the other program; -1 */
+		struct client *client;	/* who asked; NULL: gone */
+		uint64_t deadline;	/* of the trial */
+		uint64_t parked_at;	/* us, CLOCK_MONOTONIC */
+		bool command_waits;	/* taken over, not run yet */
+	} upgrade;
+	bool disowned;		/* the file is another monitor's */
 	bool broke_rules;	/* the worker did, and is to be replaced */
 	size_t served_last;	/* which client */
 	uint64_t log_second;	/* lines of the worker's in this second */
@@ -76,9 +88,12 @@ struct monitor {
 	int exit_status;
 };
 
+/* Nothing is open and nothing under way. */
+void monitor_init(struct monitor *m);
+
 /* Runs until told to end; returns the exit status. The caller has set
- * listen_fd (non-blocking), signal_fd, nursery, channel, worker, storage,
- * terminate and data_fd = -1. Closes the storage. */
+ * listen_fd (non-blocking), signal_fd, supervisor, channel, worker, storage and
+ * terminate. Closes the storage. */
 int monitor_run(struct monitor *m);
 
 /* Sends an order; done gets the answer. Only while none is under way. A

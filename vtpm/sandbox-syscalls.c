@@ -51,7 +51,8 @@ static const int monitor_only[] = {
 	SCMP_SYS(sendto),	/* syslog, sd_notify */
 	SCMP_SYS(wait4),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
-	SCMP_SYS(unlinkat),	/* its own socket and pid file (Landlock) */
+	/* What it gives to its successor when it is upgraded. */
+	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(socketpair),
 	SCMP_SYS(rt_sigaction),
 };
 
@@ -115,6 +116,10 @@ sandbox_syscalls_worker(struct err *err)
 	rc = start_filter(&ctx, SCMP_ACT_KILL_PROCESS);
 	if (rc == 0)
 		rc = add(ctx, SCMP_ACT_ALLOW, worker_only, COUNT(worker_only));
+	/* Its own data thread, out of a read. */
+	if (rc == 0)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+		    SCMP_A2(SCMP_CMP_EQ, WORKER_PARK_SIGNAL));
 	if (rc == 0)
 		rc = add(ctx, SCMP_ACT_ERRNO(EBADF), worker_refused,
 		    COUNT(worker_refused));

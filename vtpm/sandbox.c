@@ -4,11 +4,13 @@
 #include "vtpm/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,6 +57,46 @@ sandbox_drop_user(const char *user, struct err *err)
 	return 0;
 }
 
+/* How many of descriptors 0 to 2 go to /dev/null: where a sanitizer's report
+ * goes to a file, the last one stays. (A pipe's reader would wait for us.) */
+static int
+standard_closed(void)
+{
+#ifdef SANITIZERS
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+		return STDERR_FILENO;
+#endif
+	return STDERR_FILENO + 1;
+}
+
+/* Standard descriptors are not just closed, or another file gets their number.
+ * And they lead nowhere: libtpms's own messages, which quote the guest's
+ * commands, must not be seen. */
+int
+sandbox_descriptors(const int *keep, size_t n, struct err *err)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	unsigned int from = STDERR_FILENO + 1;
+
+	for (int fd = 0; fd < standard_closed(); fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			return err_sys(err, errno, "cannot open /dev/null");
+	for (;;) {
+		unsigned int next = ~0u;
+
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= (int)from && (unsigned int)keep[i] < next)
+				next = (unsigned int)keep[i];
+		if (next > from)
+			close_range(from, next == ~0u ? next : next - 1, 0);
+		if (next == ~0u)
+			return 0;
+		from = next + 1;
+	}
+}
+
 #ifndef SANITIZERS
 
 /* Landlock's interface in full (linux/landlock.h of kernel 6.12): older headers
@@ -72,6 +114,10 @@ struct landlock_beneath {
 
 #define LANDLOCK_VERSION_FLAG 1u
 #define LANDLOCK_BENEATH 1
+#define LANDLOCK_EXECUTE (1ull << 0)
+#define LANDLOCK_WRITE_FILE (1ull << 1)
+#define LANDLOCK_READ_FILE (1ull << 2)
+#define LANDLOCK_READ_DIR (1ull << 3)
 #define LANDLOCK_REMOVE_FILE (1ull << 5)
 
 static int
@@ -91,37 +137,86 @@ landlock_fs_rights(int abi)
 	return (1ull << n) - 1;
 }
 
-int
-sandbox_paths(const int *remove_in, size_t n, struct err *err)
+static int
+allow_beneath(int set, int fd, uint64_t rights, struct err *err)
+{
+	struct landlock_beneath rule = { rights, fd };
+
+	if (syscall(SYS_landlock_add_rule, set, LANDLOCK_BENEATH, &rule,
+	    0) < 0)
+		return err_sys(err, errno, "cannot add a Landlock rule");
+	return 0;
+}
+
+static int
+allow_path(int set, const char *path, uint64_t rights, struct err *err)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return err_sys(err, errno, "cannot open %s", path);
+	rc = allow_beneath(set, fd, rights, err);
+	close(fd);
+	return rc;
+}
+
+/* *set is -1 on a kernel without it: the system call filters stand alone. */
+static int
+make_rules(int *set, struct err *err)
 {
 	struct landlock_ruleset rules = { 0 };
-	int abi = landlock_abi(), set = -1, rc = 0;
+	int abi = landlock_abi();
 	size_t size;
 
-	/* A kernel without it: the system call filter stands alone. */
+	*set = -1;
 	if (abi < 1)
 		return 0;
 	rules.handled_access_fs = landlock_fs_rights(abi);
 	rules.handled_access_net = 3;	/* bind and connect TCP */
 	size = abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
-	set = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-	if (set < 0)
+	*set = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+	if (*set < 0)
 		return err_sys(err, errno, "cannot make a Landlock ruleset");
-	for (size_t i = 0; i < n; i++) {
-		struct landlock_beneath rule = {
-			.allowed_access = LANDLOCK_REMOVE_FILE,
-			.parent_fd = remove_in[i] };
+	return 0;
+}
 
-		if (remove_in[i] < 0)
-			continue;
-		if (syscall(SYS_landlock_add_rule, set, LANDLOCK_BENEATH,
-		    &rule, 0) < 0) {
-			rc = err_sys(err, errno, "cannot add a Landlock rule");
-			goto out;
-		}
-	}
+static int
+enter_rules(int set, struct err *err)
+{
 	if (syscall(SYS_landlock_restrict_self, set, 0) < 0)
-		rc = err_sys(err, errno, "cannot enter the Landlock ruleset");
+		return err_sys(err, errno, "cannot enter the Landlock ruleset");
+	return 0;
+}
+
+int
+sandbox_paths(struct err *err)
+{
+	int set, rc;
+
+	if ((rc = make_rules(&set, err)) < 0 || set < 0)
+		return rc;
+	rc = enter_rules(set, err);
+	close(set);
+	return rc;
+}
+
+int
+sandbox_paths_supervisor(const int *remove_in, size_t n, struct err *err)
+{
+	int set, rc;
+
+	if ((rc = make_rules(&set, err)) < 0 || set < 0)
+		return rc;
+	if ((rc = allow_path(set, "/", LANDLOCK_EXECUTE | LANDLOCK_READ_FILE |
+	    LANDLOCK_READ_DIR, err)) < 0 ||
+	    (rc = allow_path(set, "/dev/null", LANDLOCK_READ_FILE |
+	    LANDLOCK_WRITE_FILE, err)) < 0)
+		goto out;
+	for (size_t i = 0; i < n; i++)
+		if (remove_in[i] >= 0 && (rc = allow_beneath(set,
+		    remove_in[i], LANDLOCK_REMOVE_FILE, err)) < 0)
+			goto out;
+	rc = enter_rules(set, err);
 out:
 	close(set);
 	return rc;
@@ -130,7 +225,14 @@ out:
 #else	/* SANITIZERS: their runtime reads /proc when it reports */
 
 int
-sandbox_paths(const int *remove_in, size_t n, struct err *err)
+sandbox_paths(struct err *err)
+{
+	(void)err;
+	return 0;
+}
+
+int
+sandbox_paths_supervisor(const int *remove_in, size_t n, struct err *err)
 {
 	(void)remove_in;
 	(void)n;

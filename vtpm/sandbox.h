@@ -17,9 +17,14 @@ int sandbox_process(struct err *err);
  * there is no way back. */
 int sandbox_drop_user(const char *user, struct err *err);
 
-/* Landlock, where the kernel has it: no path may be opened; in the directories
- * behind these descriptors (-1s are passed over) names may be removed. */
-int sandbox_paths(const int *remove_in, size_t n, struct err *err);
+/* No descriptors but these; 0 to 2 lead nowhere. */
+int sandbox_descriptors(const int *keep, size_t n, struct err *err);
+
+/* Landlock, where the kernel has it: no path may be opened. */
+int sandbox_paths(struct err *err);
+/* The same, but files may be read and run, and in the directories behind these
+ * descriptors (-1s are passed over) names may be removed. */
+int sandbox_paths_supervisor(const int *remove_in, size_t n, struct err *err);
 
 /* seccomp allow lists. The worker dies of anything else (SIGSYS); the monitor,
  * which must survive a library that tries something new, gets EPERM. */

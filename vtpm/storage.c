@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -11,12 +12,39 @@ struct storage {
 	struct freshness *freshness;
 	struct nvram *nv;
 	bool failing;		/* the last store failed */
+	bool vanished;		/* the file has no name any more, and that was
+				 * told */
+	time_t looked;		/* for its name, CLOCK_MONOTONIC seconds */
 };
 
 /* Pauses between tries of a store, in milliseconds: about a second in all,
  * well under any guest's time-out for a TPM command. */
 static const long retry_pauses[] = { 10, 50, 200, 700 };
 #define RETRIES (sizeof(retry_pauses) / sizeof(retry_pauses[0]))
+
+/*
+ * A file that was removed, or replaced, under a running vTPM takes all writes
+ * and is gone when vtpmd ends: that has to be said while it can be rescued. At
+ * most once in a second of use, so that it does not show in the writes.
+ */
+static void
+look_for_name(struct storage *s, bool now)
+{
+	struct timespec t;
+	char where[64];
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	if (s->vanished || (!now && t.tv_sec == s->looked))
+		return;
+	s->looked = t.tv_sec;
+	s->vanished = nvram_vanished(s->nv, where, sizeof(where));
+	if (s->vanished)
+		log_event(LOG_LEVEL_ERROR, "storage.vanished", "alarm=1 "
+		    "at=%s consequence=\"the nvram file was removed or "
+		    "replaced: what the TPM holds is lost when vtpmd ends\" "
+		    "remedy=\"before the VM is powered off: cp %s FILE, as "
+		    "root; see vtpmd(8)\"", where, where);
+}
 
 static int
 unlock(struct storage *s, const struct config *config,
@@ -56,8 +84,11 @@ storage_open(struct storage **out, const char *path,
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	if ((rc = nvram_open(&s->nv, path, true, err)) < 0 ||
-	    (rc = unlock(s, config, passphrase, err)) < 0 ||
-	    (rc = freshness_native(&s->freshness, s->native, err)) < 0 ||
+	    (rc = unlock(s, config, passphrase, err)) < 0)
+		goto out;
+	/* The supervisor, whose pid stays when this process is replaced. */
+	nvram_act_for(s->nv, getppid());
+	if ((rc = freshness_native(&s->freshness, s->native, err)) < 0 ||
 	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
 		goto out;
 	*out = s;
@@ -79,12 +110,60 @@ storage_close(struct storage *s, struct err *err)
 
 	if (s == NULL)
 		return 0;
+	look_for_name(s, true);
 	rc = nvram_release(s->nv, err);
 	nvram_close(s->nv);
 	freshness_free(s->freshness);
 	native_free(s->native);
 	free(s);
 	return rc;
+}
+
+int
+storage_hand_over(struct storage *s, struct storage_handover *h,
+    struct err *err)
+{
+	h->record = freshness_hand_over(s->freshness);
+	return nvram_hand_over(s->nv, &h->file, &h->secret, err);
+}
+
+static int
+adopt_record(struct storage *s, int fd, struct err *err)
+{
+	const struct nvram_header *header = nvram_header(s->nv);
+
+	return freshness_adopt(&s->freshness, fd, header->uuid, header->epoch,
+	    err);
+}
+
+int
+storage_adopt(struct storage **out, const struct storage_handover *h,
+    const char *path, struct err *err)
+{
+	struct storage *s;
+	int rc;
+
+	*out = NULL;
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		close(h->file);
+		if (h->record >= 0)
+			close(h->record);
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	}
+	rc = nvram_adopt(&s->nv, h->file, path, &h->secret, err);
+	if (rc == 0 && h->record >= 0)
+		rc = adopt_record(s, h->record, err);
+	else if (h->record >= 0)
+		close(h->record);
+	if (rc < 0) {
+		nvram_close(s->nv);
+		freshness_free(s->freshness);
+		free(s);
+		return rc;
+	}
+	nvram_keep_fresh(s->nv, s->freshness);
+	*out = s;
+	return 0;
 }
 
 const struct nvram_header *
@@ -150,6 +229,7 @@ commit(struct storage *s, const struct nvram_record *records, size_t n,
 		log_event(LOG_LEVEL_WARNING, "storage.recovered",
 		    "nothing was lost");
 	s->failing = false;
+	look_for_name(s, false);
 	return 0;
 }
 

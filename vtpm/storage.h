@@ -41,4 +41,17 @@ int storage_drop_volatile(struct storage *s, struct err *err);
 /* Keeps the header's note of which libtpms wrote the state true. */
 int storage_note_version(struct storage *s, uint32_t version, struct err *err);
 
+/* For an upgrade: what another process needs to go on with the file, which only
+ * one of the two may do. The descriptors are lent. */
+struct storage_handover {
+	struct nvram_handover secret;
+	int file;
+	int record;	/* of freshness; -1: none */
+};
+int storage_hand_over(struct storage *s, struct storage_handover *h,
+    struct err *err);
+/* Takes the descriptors; path is for messages. Writes nothing. */
+int storage_adopt(struct storage **out, const struct storage_handover *h,
+    const char *path, struct err *err);
+
 #endif

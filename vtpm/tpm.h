@@ -80,9 +80,10 @@ bool tpm_orderly(void);
 void tpm_make_orderly(void);
 
 /* What there is to know of a running TPM beside its volatile state, to carry
- * it from one process to another. */
+ * it from one process to another. Zero or not: the first three lie in memory
+ * that another process writes, and a bool must not hold anything else. */
 struct tpm_progress {
-	bool powered, started, shut_down;
+	uint8_t powered, started, shut_down;
 	uint8_t locality;
 	uint32_t buffer_size;
 };

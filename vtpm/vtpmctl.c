@@ -18,6 +18,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_rekey,
 	&ctl_accept_restore,
 	&ctl_destroy,
+	&ctl_upgrade,
 	&ctl_version,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -46,6 +46,7 @@ struct ctl_command {
 	const char *name;	/* "create", "protector add" */
 	const char *operands;	/* "FILE", for the help */
 	size_t n_operands;
+	bool operands_optional;	/* fewer will do */
 	const char *summary;
 	/* More for --help, whole lines; NULL. */
 	const char *details;
@@ -58,7 +59,7 @@ struct ctl_command {
 extern const struct ctl_command ctl_create, ctl_info, ctl_verify,
     ctl_protector_list, ctl_protector_add, ctl_protector_remove,
     ctl_cert_list, ctl_cert_export, ctl_rekey, ctl_accept_restore,
-    ctl_destroy, ctl_version;
+    ctl_destroy, ctl_upgrade, ctl_version;
 
 /* ctl-options.c: fills ctl and the command's own values from argv (which
  * starts behind the command's name). */

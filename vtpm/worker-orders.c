@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vtpm/worker-orders.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libtpms/tpm_error.h>
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "vtpm/worker.h"
+
+/* For how long a command may keep the worker from being parked: 10 s. */
+#define PARK_PAUSE_NS 1000000
+#define PARK_TRIES 10000
 
 static struct journal *
 journal(struct worker *w)
@@ -324,6 +331,56 @@ order_get_state(struct worker *w, struct message *m, int fd)
 }
 
 static uint32_t
+order_peek_state(struct worker *w, struct message *m, int fd)
+{
+	bool handed_out = journal(w)->handed_out;
+	uint32_t rc;
+
+	m->arg = TPM_STATE_VOLATILE;
+	rc = order_get_state(w, m, fd);
+	journal(w)->handed_out = handed_out;
+	return rc;
+}
+
+/* The signal gets the data thread out of its read; it may come just before
+ * that, so it is sent until it has worked. */
+static uint32_t
+order_park(struct worker *w, struct message *m, int fd)
+{
+	unsigned int patience = PARK_TRIES;
+	struct timespec until;
+
+	(void)m;
+	(void)fd;
+	atomic_store(&w->parking, true);
+	while (!w->parked && (w->data_fd >= 0 || w->next_data_fd >= 0)) {
+		if (patience-- == 0) {
+			atomic_store(&w->parking, false);
+			return TPM_RETRY;
+		}
+		pthread_kill(w->data_thread, WORKER_PARK_SIGNAL);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += PARK_PAUSE_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		(void)pthread_cond_timedwait(&w->was_parked, &w->lock, &until);
+	}
+	return TPM_SUCCESS;
+}
+
+static uint32_t
+order_unpark(struct worker *w, struct message *m, int fd)
+{
+	(void)m;
+	(void)fd;
+	atomic_store(&w->parking, false);
+	pthread_cond_signal(&w->was_unparked);
+	return TPM_SUCCESS;
+}
+
+static uint32_t
 order_set_state(struct worker *w, struct message *m, int fd)
 {
 	uint32_t rc;
@@ -402,6 +459,9 @@ static const struct {
 	[ORDER_BUFFER_SIZE] = { order_buffer_size },
 	[ORDER_GET_INFO] = { order_get_info },
 	[ORDER_RESUME] = { order_resume },
+	[ORDER_PEEK_STATE] = { order_peek_state },
+	[ORDER_PARK] = { order_park },
+	[ORDER_UNPARK] = { order_unpark },
 };
 
 void
@@ -415,7 +475,8 @@ worker_obey(struct worker *w)
 			break;
 		pthread_mutex_lock(&w->lock);
 		m.result = (int32_t)orders[m.type].run(w, &m, fd);
-		if (m.type != ORDER_GET_STATE && m.type != ORDER_GET_INFO &&
+		if (m.type != ORDER_GET_STATE && m.type != ORDER_PEEK_STATE &&
+		    m.type != ORDER_GET_INFO &&
 		    m.type != ORDER_BUFFER_SIZE)
 			m.size = 0;
 		/* Before the monitor knows that it is done. */

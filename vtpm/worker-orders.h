@@ -26,6 +26,12 @@ struct worker {
 	bool resuming;			/* libtpms gets the captured state */
 	enum resume resume;		/* what the guest is sent first */
 	struct tpm_storage storage;
+	/* ORDER_PARK: the data thread is asked to stop between commands, with
+	 * WORKER_PARK_SIGNAL until it has. */
+	pthread_t data_thread;
+	atomic_bool parking;
+	bool parked;
+	pthread_cond_t was_parked, was_unparked;
 };
 
 int worker_setup_tpm(struct worker *w);

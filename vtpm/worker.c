@@ -114,15 +114,36 @@ answer(struct worker *w, int fd, size_t size)
 	return 0;
 }
 
+/* With the lock held: waits while no command may be run. */
+static void
+stay_parked(struct worker *w)
+{
+	while (atomic_load(&w->parking)) {
+		w->parked = true;
+		pthread_cond_signal(&w->was_parked);
+		pthread_cond_wait(&w->was_unparked, &w->lock);
+	}
+	w->parked = false;
+}
+
+static void
+on_interruption(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	stay_parked(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* Takes one command off the socket; -1 when that is at its end. */
 static int
-take_command(struct journal *j, int fd, size_t *size)
+take_command(struct worker *w, int fd, size_t *size)
 {
+	struct journal *j = &w->channel.memory.shared->journal;
 	ssize_t n;
 
-	do
-		n = read(fd, j->command, sizeof(j->command));
-	while (n < 0 && errno == EINTR);
+	while ((n = read(fd, j->command, sizeof(j->command))) < 0 &&
+	    errno == EINTR)
+		on_interruption(w);
 	if (n <= 0)
 		return -1;
 	*size = (size_t)n;
@@ -184,6 +205,7 @@ serve_taken(struct worker *w, int fd, size_t have)
 
 	number = atomic_load(&j->begun);
 	pthread_mutex_lock(&w->lock);
+	stay_parked(w);
 	trace = trace_of(w, have);
 	if (trace == TRACE_LOG && have <= sizeof(repeatable))
 		memcpy(repeatable, j->command, have);
@@ -211,7 +233,7 @@ serve_one(struct worker *w, int fd)
 {
 	size_t size;
 
-	if (take_command(&w->channel.memory.shared->journal, fd, &size) < 0)
+	if (take_command(w, fd, &size) < 0)
 		return -1;
 	return serve_taken(w, fd, size);
 }
@@ -310,6 +332,13 @@ data_thread(void *arg)
 }
 
 static void
+on_park(int sig)
+{
+	/* It has ended a read. */
+	(void)sig;
+}
+
+static void
 on_cancel(int sig)
 {
 	(void)sig;
@@ -323,6 +352,8 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.data_fd_came = PTHREAD_COND_INITIALIZER,
 		.data_thread_came = PTHREAD_COND_INITIALIZER,
+		.was_parked = PTHREAD_COND_INITIALIZER,
+		.was_unparked = PTHREAD_COND_INITIALIZER,
 		.data_fd = -1,
 		.next_data_fd = -1,
 		/* The first answer starts the memory file anew. */
@@ -330,20 +361,21 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 	};
 	struct sigaction cancel = { .sa_handler = on_cancel,
 		.sa_flags = SA_RESTART };
+	struct sigaction park = { .sa_handler = on_park };
 	pthread_attr_t attr;
-	pthread_t thread;
 
 	w.channel = *channel;
 	prctl(PR_SET_NAME, "vtpmd-worker");
 	/* One heap for both threads: they never allocate at once. */
 	mallopt(M_ARENA_MAX, 1);
 	sigaction(WORKER_CANCEL_SIGNAL, &cancel, NULL);
+	sigaction(WORKER_PARK_SIGNAL, &park, NULL);
 	adopt_crypto();
 	if (worker_setup_tpm(&w) < 0)
 		_exit(1);
 	if (pthread_attr_init(&attr) != 0 ||
 	    pthread_attr_setstacksize(&attr, 256 * 1024) != 0 ||
-	    pthread_create(&thread, &attr, data_thread, &w) != 0)
+	    pthread_create(&w.data_thread, &attr, data_thread, &w) != 0)
 		_exit(1);
 	/* The filter is set for all threads at once (SECCOMP_FILTER_FLAG_TSYNC),
 	 * and glibc's start of a thread makes calls that it forbids. */

@@ -19,6 +19,8 @@
 #include "vtpm/channel.h"
 
 #define WORKER_CANCEL_SIGNAL SIGUSR1
+/* Within the worker: see ORDER_PARK. */
+#define WORKER_PARK_SIGNAL SIGUSR2
 
 /* What a worker process does from its fork on. confine(arg) is run once all is
  * set up and must not return on failure. */

@@ -107,6 +107,15 @@ fault_size(struct store *s)
 	return (int64_t)((struct fault_store *)s)->size;
 }
 
+static int
+fault_vanished(struct store *s, char *where, size_t where_size)
+{
+	(void)s;
+	(void)where;
+	(void)where_size;
+	return 0;
+}
+
 static void
 fault_close(struct store *s)
 {
@@ -118,6 +127,7 @@ static const struct store_ops fault_ops = {
 	.write = fault_write,
 	.sync = fault_sync,
 	.size = fault_size,
+	.vanished = fault_vanished,
 	.close = fault_close,
 };
 

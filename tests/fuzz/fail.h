@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Makes memory, locked memory, sockets and OpenSSL fail pseudo-randomly, by the
- * input's own seed, and random numbers and the time the same in every run: so
- * an input that finds something finds it again. Works by the linker's --wrap,
- * which catches the calls of our own code only; fuzz.am lists the functions.
+ * Makes memory, locked memory, system calls on files and sockets, and OpenSSL
+ * fail pseudo-randomly, by the input's own seed (reads and writes also do only a
+ * part), and random numbers and the time the same in every run: so an input that
+ * finds something finds it again. Works by the linker's --wrap, which catches
+ * the calls of our own code only; fuzz.am lists the functions. What a process
+ * does once, at its start (fetching OpenSSL's algorithms, making the shared
+ * memory), does not fail: nothing could be tried after it.
  */
 #ifndef TESTS_FUZZ_FAIL_H
 #define TESTS_FUZZ_FAIL_H
@@ -17,6 +20,9 @@
 void fail_begin(struct buf *in);
 /* Nothing fails from here on. True when something did. */
 bool fail_end(void);
+/* While the harness itself needs what might fail. */
+unsigned int fail_pause(void);
+void fail_resume(unsigned int paused);
 /* Whether the next one is to fail, for what a harness replaces itself. */
 bool fail_now(void);
 

@@ -33,6 +33,7 @@ int __wrap_openat(int dirfd, const char *name, int flags, ...);
 int
 __wrap_openat(int dirfd, const char *name, int flags, ...)
 {
+	unsigned int paused;
 	int fd;
 
 	(void)dirfd;
@@ -42,9 +43,11 @@ __wrap_openat(int dirfd, const char *name, int flags, ...)
 		errno = EACCES;
 		return -1;
 	}
+	paused = fail_pause();
 	fd = memfd_create("key", MFD_CLOEXEC);
 	FUZZ_ASSERT(fd >= 0 && fchmod(fd, file.mode) == 0 &&
 	    pwrite(fd, file.bytes, file.size, 0) == (ssize_t)file.size);
+	fail_resume(paused);
 	return fd;
 }
 

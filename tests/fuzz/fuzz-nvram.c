@@ -7,11 +7,14 @@
  *
  * Behind authentication nothing is reached by chance, so the harness can make
  * the checksums right, or seal all again under the right key. Then the changes
- * are of the plaintext.
+ * are of the plaintext. The store is one in memory, for the failing operation,
+ * or a file's, whose system calls fail by fail_begin's bytes.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "nvram-crypt/crypto.h"
@@ -42,6 +45,7 @@ enum mode { RAW, CHANGED, CHECKSUMS, SEALED, MODES = 4 };
 #define MODE_NATIVE 4		/* bits of the mode byte */
 #define MODE_PASSPHRASE 8
 #define MODE_KEEP_FLOOR 16
+#define MODE_FILE 32		/* a real file, whose system calls fail */
 
 enum { DO_ACCEPT = 1, DO_ADD = 2, DO_SHALLOW = 4, DO_DEEP = 8, DO_COMMIT = 16,
 	DO_VERSION = 32, DO_RELEASE = 64 };
@@ -223,6 +227,36 @@ make_file(struct buf *in, uint8_t mode, size_t missing)
 	return fs;
 }
 
+/* The image as a file that store.c reads and writes. */
+static int
+file_of(struct fault_store *fs)
+{
+	int fd = memfd_create("nvram", MFD_CLOEXEC);
+	size_t size = fault_store_size(fs);
+
+	FUZZ_ASSERT(fd >= 0 && (size_t)pwrite(fd, fault_store_bytes(fs), size,
+	    0) == size);
+	return fd;
+}
+
+/* fd -1: fs itself. */
+static int
+open_nvram(struct nvram **nv, struct fault_store *fs, int fd, struct err *err)
+{
+	struct store *store = fault_store_base(fs);
+	int rc, copy = -1;
+
+	*nv = NULL;
+	if (fd >= 0) {
+		FUZZ_ASSERT((copy = dup(fd)) >= 0);
+		if ((rc = store_from_fd(&store, copy, err)) < 0) {
+			close(copy);
+			return rc;
+		}
+	}
+	return nvram_open_store(nv, store, "fuzz", err);
+}
+
 /* What a vtpmd and a vtpmctl do. *acked becomes the state that must be there
  * afterwards (-1: nothing is promised), *tried the last that was to be. */
 static void
@@ -271,15 +305,14 @@ check_untouched(const struct nvram *nv, int rc)
 }
 
 static void
-check(struct fault_store *fs, int acked, int tried)
+check(struct fault_store *fs, int fd, int acked, int tried)
 {
 	struct nvram *nv;
 	int got;
 
 	if (acked < 0)
 		return;
-	FUZZ_ASSERT(nvram_open_store(&nv, fault_store_base(fs), "fuzz",
-	    NULL) == 0);
+	FUZZ_ASSERT(open_nvram(&nv, fs, fd, NULL) == 0);
 	FUZZ_ASSERT(nvram_unlock(nv, &the.creds, NULL) == 0);
 	got = committed(nv);
 	/* One whose commit failed may be there, if it is a newer one. */
@@ -295,7 +328,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t mode = 0, todo = 0, operation = 0, missing = 0;
 	uint8_t failing[4] = { 0 };
 	struct protector_creds creds;
-	int acked = -1, tried = -1, rc;
+	int acked = -1, tried = -1, fd = -1, rc;
 	struct fault_store *fs;
 	struct nvram *nv;
 	bool untouched;
@@ -310,14 +343,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	untouched = mode % MODES == CHANGED && missing == 0 &&
 	    buf_left(&in) == 0;
 	fs = make_file(&in, mode, missing);
-	if (operation > 0)
+	if (mode & MODE_FILE)
+		fd = file_of(fs);
+	else if (operation > 0)
 		fault_store_fail_at(fs, operation - 1u, EIO, mode * 64u);
 	creds.native = mode & MODE_NATIVE ? the.native : NULL;
 	creds.passphrase = mode & MODE_PASSPHRASE ? the.passphrase : NULL;
 
 	control = buf_reader(failing, sizeof(failing));
 	fail_begin(&control);
-	rc = nvram_open_store(&nv, fault_store_base(fs), "fuzz", NULL);
+	rc = open_nvram(&nv, fs, fd, NULL);
 	if (untouched)
 		check_untouched(NULL, rc);
 	if (rc == 0) {
@@ -330,7 +365,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	(void)fail_end();
 	fault_store_disarm(fs);
-	check(fs, acked, tried);
+	check(fs, fd, acked, tried);
 	fault_store_free(fs);
+	if (fd >= 0)
+		close(fd);
 	return 0;
 }

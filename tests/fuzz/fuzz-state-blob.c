@@ -4,19 +4,11 @@
  * the file, into libtpms. Input after fail_begin's: which (1: 0 permanent, 1
  * volatile, 2 both), then changes of good blobs: which (1), offset (2), size
  * (1), bytes; or with bit 7 of which the permanent blob itself.
- *
- * libtpms believes much of what a state says that it could read, and crashes on
- * some of it (README.md). In vtpmd that is the worker's end, and here that of a
- * child process; only what goes wrong in our own code is a finding.
  */
-#include <dlfcn.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <ucontext.h>
-#include <unistd.h>
 
+#include "tests/fuzz/contained.h"
 #include "tests/fuzz/fail.h"
 #include "tests/fuzz/fuzz.h"
 #include "vtpm/tpm-command.h"
@@ -24,7 +16,6 @@
 #include "vtpm/tpm.h"
 
 #define BLOB_MAX 65536u
-#define CHILD_SECONDS 20
 #define OURS 0x01500001u	/* an NV index that tells our TPM from others */
 
 enum { MODE_VOLATILE = 1, MODE_BOTH = 2, MODE_RAW = 0x80 };
@@ -132,39 +123,27 @@ use(bool taken)
 	tpm_power_off();
 }
 
-static void
-on_crash(int sig, siginfo_t *info, void *context)
-{
-	const ucontext_t *u = context;
-	Dl_info where;
-
-	(void)info;
-	if (dladdr((void *)u->uc_mcontext.gregs[REG_RIP], &where) != 0 &&
-	    (strstr(where.dli_fname, "libtpms") != NULL ||
-	    strstr(where.dli_fname, "libcrypto") != NULL))
-		_exit(0);
-	signal(sig, SIG_DFL);
-}
+struct input {
+	uint8_t failing[4];
+	uint8_t mode;
+	struct blob blobs[2];
+};
 
 /* The worker's part. */
 static void
-take(struct buf *control, const struct blob *blobs, uint8_t mode)
+take(void *arg)
 {
-	struct sigaction crash = { .sa_sigaction = on_crash,
-		.sa_flags = SA_SIGINFO };
+	const struct input *i = arg;
+	struct buf control = buf_reader(i->failing, sizeof(i->failing));
 	bool taken;
 
-	sigaction(SIGSEGV, &crash, NULL);
-	sigaction(SIGBUS, &crash, NULL);
-	sigaction(SIGFPE, &crash, NULL);
-	alarm(CHILD_SECONDS);
 	begin();
-	fail_begin(control);
-	taken = tpm_state_set(TPM_STATE_PERMANENT, blobs[0].bytes,
-	    blobs[0].size) == 0;
-	if (mode & (MODE_VOLATILE | MODE_BOTH))
-		(void)tpm_state_set(TPM_STATE_VOLATILE, blobs[1].bytes,
-		    blobs[1].size);
+	fail_begin(&control);
+	taken = tpm_state_set(TPM_STATE_PERMANENT, i->blobs[0].bytes,
+	    i->blobs[0].size) == 0;
+	if (i->mode & (MODE_VOLATILE | MODE_BOTH))
+		(void)tpm_state_set(TPM_STATE_VOLATILE, i->blobs[1].bytes,
+		    i->blobs[1].size);
 	use(taken);
 	(void)fail_end();
 }
@@ -172,30 +151,23 @@ take(struct buf *control, const struct blob *blobs, uint8_t mode)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct buf in = buf_reader(data, size), control;
-	uint8_t failing[4] = { 0 }, mode = 0;
-	static struct blob blobs[2];
-	int status = -1;
-	pid_t child;
+	struct buf in = buf_reader(data, size);
+	static struct input i;
+	struct blob *permanent = &i.blobs[0];
 
 	if (fresh.size == 0)
 		set_up();
-	memcpy(blobs, good, sizeof(blobs));
-	(void)buf_get_bytes(&in, failing, sizeof(failing));
-	(void)buf_get_u8(&in, &mode);
-	if (mode & MODE_RAW) {
-		blobs[0].size = buf_left(&in) < BLOB_MAX ? buf_left(&in) :
+	memset(&i, 0, sizeof(i));
+	memcpy(i.blobs, good, sizeof(i.blobs));
+	(void)buf_get_bytes(&in, i.failing, sizeof(i.failing));
+	(void)buf_get_u8(&in, &i.mode);
+	if (i.mode & MODE_RAW) {
+		permanent->size = buf_left(&in) < BLOB_MAX ? buf_left(&in) :
 		    BLOB_MAX;
-		(void)buf_get_bytes(&in, blobs[0].bytes, blobs[0].size);
+		(void)buf_get_bytes(&in, permanent->bytes, permanent->size);
 	} else {
-		change(&in, blobs);
+		change(&in, i.blobs);
 	}
-	control = buf_reader(failing, sizeof(failing));
-	if ((child = fork()) == 0) {
-		take(&control, blobs, mode);
-		_exit(0);
-	}
-	FUZZ_ASSERT(child > 0 && waitpid(child, &status, 0) == child);
-	FUZZ_ASSERT(status == 0);
+	contained_run(take, &i);
 	return 0;
 }

@@ -100,15 +100,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    pair) == 0);
 	guest = pair[0];
 	data_fd = pair[1];
+	/* As data_thread leaves it between two connections. */
+	journal_settle(&worker.channel.memory.shared->journal);
+	worker.answers_at = JOURNAL_ANSWERS;
 	fail_begin(&control);
 	for (int i = 0; i < COMMANDS_MAX && buf_left(&in) > 2; i++) {
 		struct pollfd p = { .fd = data_fd, .events = POLLIN };
 
 		more = write_piece();
 		/* An answer may leave bytes of the command before it. */
-		if (__real_poll(&p, 1, 0) == 1 &&
-		    serve_one(&worker, data_fd) == 0)
-			take_answer();
+		if (__real_poll(&p, 1, 0) != 1)
+			continue;
+		if (serve_one(&worker, data_fd) < 0)
+			break;
+		take_answer();
 	}
 	(void)fail_end();
 	close(guest);

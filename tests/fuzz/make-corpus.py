@@ -50,6 +50,10 @@ for name, at, value in (("slot-size", 16, struct.pack(">I", 0xfffff000)),
         seed("nvram", f"{name}-{mode}",
              NONE + bytes([mode | KEYS, 0x15, 0, 0]) + change(at, value))
 
+for failing in (b"\x08\1\2\3", b"\x20\4\5\6", b"\x80\7\x08\x09"):
+    seed("nvram", f"file-failing-{failing[0]}",
+         failing + bytes([CHANGED | KEYS | 32, 0x7e, 0, 0]))
+
 # protector: mode, kind, body size, id, time, label, body
 for kind, params in ((1, b"\x5a" * 16), (2, struct.pack(">I", 250000) +
                                          b"s" * 32)):
@@ -69,6 +73,20 @@ for storage, body in ((1, b"k" * 32), (2, b"b" * 200)):
         seed("native-key", f"storage-{storage}-{mode}",
              NONE + bytes([mode]) + file)
     seed("native-key", f"storage-{storage}-failing", SOME + b"\1" + file)
+
+# freshness: mode, the claim's epoch, changes
+for name, mode, epoch in (("left", 0, 0), ("older", 16, 5), ("forked", 2, 0),
+                          ("ahead", 16, 9), ("accepted", 16 | 4, 3),
+                          ("bound", 8, 0)):
+    for failing in ("", "-failing"):
+        seed("freshness", name + failing, (SOME if failing else NONE) +
+             bytes([mode, epoch]))
+for at, value in ((12, b"\0\0\0\2"), (12, b"\0\0\0\xff"), (16, b"\xff" * 8),
+                  (40, b"\xff" * 8), (8, b"\0\0\0\1"), (0, b"X"),
+                  (64, b"\xff" * 4)):
+    for mode in (0, 1):
+        seed("freshness", f"at-{at}-{value[-1]}-{mode}", NONE +
+             bytes([mode, 0]) + change(512 + at, value))
 
 # control and needs: flags, steps (monitor-between.h)
 (CONNECT, BYTES, FD, READ, CLOSE, ANSWER, NEED, SHARED, RAW_, SIGNAL) = \
@@ -187,6 +205,35 @@ seed("tpm", "cut", NONE + piece(random8[:7]))
 seed("tpm", "too-long", NONE + piece(random8 + bytes(9)))
 seed("tpm", "announces-more", NONE + piece(
     random8[:2] + struct.pack(">I", 1 << 31) + random8[6:]))
+
+# journal: resume, sent, changes, the guest's bytes
+(BEGUN, RUN, ANSWERED, CAPTURED, CURRENT, ANSWER_AT, ANSWER_SIZE, COMMAND_SIZE,
+ STATE_SIZE, LOG_COUNT, LOG_SIZE, LOG_NUMBER, JOURNAL_BYTES) = range(13)
+
+
+def journal(name, resume, *changes, sent=12, failing=NONE):
+    body = b"".join(struct.pack(">BQ", f, v) for f, v in changes)
+    seed("journal", name, failing + struct.pack(">BHB", resume, sent,
+                                                len(changes)) + body + random8)
+
+
+for resume in range(6):
+    journal(f"honest-{resume}", resume)
+    journal(f"honest-{resume}-failing", resume, failing=SOME)
+journal("answer-beyond", 1, (ANSWER_AT, 16384), (ANSWER_SIZE, 1), sent=16384)
+journal("answer-wraps", 1, (ANSWER_AT, 8), (ANSWER_SIZE, 0xfffffffc), sent=9)
+journal("command-size", 2, (COMMAND_SIZE, 0xffffffff))
+journal("counters", 3, (BEGUN, 2**64 - 1), (RUN, 2**64 - 1), (ANSWERED, 0))
+journal("state-size", 0, (STATE_SIZE, 65537))
+journal("log-count", 0, (LOG_COUNT, 33))
+journal("log-size", 0, (LOG_SIZE, 129))
+journal("log-huge", 0, (LOG_SIZE, 0xffffffff), (LOG_COUNT, 0xffffffff))
+journal("current", 0, (CURRENT, 0xfffffffe))
+# handed_out and the second capture's struct tpm_progress: what no bool holds
+for name, at in (("handed-out", 48), ("progress", 74320)):
+    seed("journal", f"{name}-no-bool", NONE +
+         struct.pack(">BHBBIB", 0, 12, 1, JOURNAL_BYTES, at, 3) + b"\xff" * 3 +
+         random8)
 
 # state-blob: mode, changes: which, offset, size, bytes
 seed("state-blob", "good", NONE + b"\2")

@@ -16,11 +16,14 @@
 #include "base/log.h"
 #include "tests/fuzz/fail.h"
 #include "vtpm/monitor.h"
-#include "vtpm/nursery.h"
+#include "vtpm/handover.h"
+#include "vtpm/supervisor.h"
 
 #define CLIENTS 4
 #define STEPS_MAX 2000
 #define RESPAWNS_MAX 3
+#define PAUSES_MAX 100
+#define POLLED_MAX 10000
 #define WORKER 0x7ffffffe	/* no such process; kill is replaced anyway */
 
 struct storage {
@@ -31,7 +34,7 @@ struct storage {
 
 static struct {
 	struct buf before, in;
-	bool hostile;
+	bool hostile, running;
 	struct monitor monitor;
 	struct channel worker;
 	struct channel_memory memory;
@@ -40,9 +43,11 @@ static struct {
 	struct sockaddr_un address;
 	socklen_t address_size;
 	int signals;
+	int successor;		/* its end of the handover; -1 */
 	unsigned int steps;
 	int lowest;		/* descriptor free when it began */
-	size_t polled;		/* times since the last step */
+	size_t polled;		/* times since the last step or pause */
+	unsigned int pauses;
 } the;
 
 /* -- what the monitor stands on, in memory -- */
@@ -94,21 +99,28 @@ storage_close(struct storage *s, struct err *err)
 	return fail_now() ? err_sys(err, EIO, "cannot write") : 0;
 }
 
+int __real_kill(pid_t pid, int sig);
 int __wrap_kill(pid_t pid, int sig);
 int
 __wrap_kill(pid_t pid, int sig)
 {
+	/* The fuzzer's own. */
+	if (!the.running)
+		return __real_kill(pid, sig);
 	FUZZ_ASSERT(pid == WORKER && sig == SIGUSR1);
 	return 0;
 }
 
-/* Pauses between deaths take no time here. */
+/* Pauses take no time here; what a pause is for is over after some. */
 int __wrap_nanosleep(const struct timespec *t, struct timespec *rest);
 int
 __wrap_nanosleep(const struct timespec *t, struct timespec *rest)
 {
 	(void)t;
 	(void)rest;
+	the.polled = 0;
+	if (the.pauses++ == PAUSES_MAX)
+		(void)fail_end();
 	return 0;
 }
 
@@ -351,7 +363,10 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
 	FUZZ_ASSERT(timeout >= -1);
 	if ((rc = __real_poll(p, n, 0)) != 0) {
 		/* A monitor that turns round and round on one event. */
-		FUZZ_ASSERT(the.polled++ < 100000);
+		FUZZ_ASSERT(the.polled++ < POLLED_MAX);
+		/* The kernel does not refuse a signalfd's bytes for ever. */
+		if (p[0].revents != 0 && the.polled > PAUSES_MAX)
+			(void)fail_end();
 		return rc;
 	}
 	the.polled = 0;
@@ -360,9 +375,47 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
 	return __real_poll(p, n, 0);
 }
 
+int
+storage_hand_over(struct storage *s, struct storage_handover *h,
+    struct err *err)
+{
+	(void)s;
+	if (fail_now())
+		return err_sys(err, EIO, "cannot write");
+	memset(h, 0, sizeof(*h));
+	h->file = the.memory.answers_fd;
+	h->record = -1;
+	return 0;
+}
+
+int
+storage_adopt(struct storage **out, const struct storage_handover *h,
+    const char *path, struct err *err)
+{
+	(void)out;
+	(void)h;
+	(void)path;
+	return err_set(err, ERR_UNSUPPORTED, "this one hands over only");
+}
+
+int
+storage_note_version(struct storage *s, uint32_t version, struct err *err)
+{
+	(void)s;
+	(void)version;
+	(void)err;
+	return 0;
+}
+
+uint32_t
+tpm_library_version(void)
+{
+	return 0x000902;
+}
+
 /* A worker that is gone is replaced a few times. */
 int
-nursery_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
+supervisor_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
 {
 	(void)sock;
 	*pid = WORKER;
@@ -373,11 +426,36 @@ nursery_spawn(int sock, struct channel *channel, pid_t *pid, struct err *err)
 }
 
 int
-nursery_wait(int sock, int *status, struct err *err)
+supervisor_wait(int sock, int *status, struct err *err)
 {
 	(void)sock;
 	(void)err;
 	*status = SIGKILL;
+	return 0;
+}
+
+/* Where a newer program is to be run: it says nothing and ends, agrees, or
+ * says what the input says. */
+int
+supervisor_tell(int sock, enum supervisor_ask what, int fd, struct err *err)
+{
+	uint8_t agreed[8] = { 0, 0, 0, HANDOVER_READY }, said[64], kind = 0;
+	size_t n = 0;
+
+	(void)sock;
+	(void)what;
+	(void)buf_get_u8(&the.in, &kind);
+	if (fail_now())
+		return err_set(err, ERR_CLOSED, "the supervisor is gone");
+	if (the.successor >= 0)
+		close(the.successor);
+	the.successor = kind & 1 ? dup(fd) : -1;
+	while (n < sizeof(said) && buf_get_u8(&the.in, &said[n]) == 0)
+		n++;
+	if (kind & 2)
+		(void)!send(fd, agreed, sizeof(agreed), MSG_NOSIGNAL);
+	else if (kind & 4)
+		(void)!send(fd, said, n, MSG_NOSIGNAL);
 	return 0;
 }
 
@@ -408,8 +486,7 @@ begin(uint8_t flags)
 	int signals[2];
 
 	the.lowest = lowest_free();
-	memset(m, 0, sizeof(*m));
-	m->data_fd = -1;
+	monitor_init(m);
 	m->worker = WORKER;
 	m->storage = &storage;
 	m->terminate = flags & 1;
@@ -417,6 +494,7 @@ begin(uint8_t flags)
 	FUZZ_ASSERT(channel_make(&m->channel, &the.worker, &the.memory,
 	    NULL) == 0);
 	the.respawns = 0;
+	the.successor = -1;
 	/* An abstract address that the kernel chooses, unix(7). */
 	m->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
@@ -436,6 +514,7 @@ begin(uint8_t flags)
 	storage.size[0] = 1000;
 	the.steps = 0;
 	the.polled = 0;
+	the.pauses = 0;
 }
 
 static void
@@ -445,6 +524,8 @@ end(void)
 	close(the.monitor.listen_fd);
 	close(the.monitor.signal_fd);
 	close(the.signals);
+	if (the.successor >= 0)
+		close(the.successor);
 	for (size_t i = 0; i < CLIENTS; i++)
 		if (the.clients[i] >= 0)
 			close(the.clients[i]);
@@ -468,7 +549,9 @@ monitor_between(struct buf *in, struct buf *before, bool hostile)
 	begin(flags);
 	control = buf_reader(failing, sizeof(failing));
 	fail_begin(&control);
+	the.running = true;
 	(void)monitor_run(&the.monitor);
+	the.running = false;
 	(void)fail_end();
 	if (the.monitor.data_fd >= 0)
 		close(the.monitor.data_fd);

@@ -246,6 +246,12 @@ class Place:
         return d
 
 
+def is_sanitized():
+    with open(VTPMD, "rb") as f:
+        text = f.read()
+    return b"__asan_init" in text or b"__tsan_init" in text
+
+
 def has_threadsanitizer():
     with open(VTPMD, "rb") as f:
         return b"__tsan_init" in f.read()
@@ -307,13 +313,32 @@ class Vtpmd:
             self.p.send_signal(sig)
         return self.wait_end()
 
-    def nursery(self):
-        return children(self.p.pid)[0]
+    def child(self, name):
+        return [x for x in children(self.p.pid) if comm(x) == name][0]
+
+    def monitor(self):
+        return self.child("vtpmd-monitor")
 
     def worker(self):
-        return children(self.nursery())[0]
+        return self.child("vtpmd-worker")
 
 
 def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as f:
         return [int(x) for x in f.read().split()]
+
+
+def wait_gone(pid, seconds=TIMEOUT):
+    end = time.monotonic() + seconds
+    while comm(pid) and time.monotonic() < end:
+        time.sleep(0.01)
+    return not comm(pid)
+
+
+def comm(pid):
+    """The name of a process; "" when it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm") as f:
+            return f.read().strip()
+    except OSError:
+        return ""

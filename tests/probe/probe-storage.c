@@ -76,3 +76,21 @@ storage_note_version(struct storage *s, uint32_t version, struct err *err)
 	(void)err;
 	return 0;
 }
+
+int
+storage_hand_over(struct storage *s, struct storage_handover *h,
+    struct err *err)
+{
+	(void)s;
+	(void)h;
+	return err_set(err, ERR_UNSUPPORTED, "there is no file");
+}
+
+int
+storage_adopt(struct storage **out, const struct storage_handover *h,
+    const char *path, struct err *err)
+{
+	(void)h;
+	(void)path;
+	return storage_open(out, NULL, NULL, NULL, err);
+}

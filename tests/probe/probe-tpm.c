@@ -3,14 +3,18 @@
  * A TPM for tests of the sandbox: stands in for vtpm/tpm.c at link time, in a
  * worker that is otherwise vtpmd's. Command code 0x2000PPPP runs probe PPPP in
  * the worker, 0x2001PPPP has the monitor's storage run it there; the answer's
- * response code is 0 if it could, else errno.
+ * response code is 0 if it could, else errno. 0x2002PPPP asks the monitor for
+ * need PPPP, 0x2003PPPP answers an order PPPP that there is not, 0x2004PPPP fills
+ * what the worker leaves to the next one with byte PPPP, and dies.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "tests/probe/probe.h"
 #include "vtpm/tpm.h"
+#include "vtpm/worker-orders.h"
 
 static const struct tpm_storage *storage;
 static uint8_t answer[TPM_HEADER_SIZE];
@@ -45,6 +49,26 @@ tpm_powered(void)
 	return powered;
 }
 
+/* Says something that nobody wants to hear, and waits for what comes of it: 0
+ * an answer, else the end. */
+static int
+break_rules(unsigned int place, uint32_t what)
+{
+	struct channel *c = &((struct worker *)storage->ctx)->channel;
+	struct message m = { .type = what };
+	int sock = place == 0x2002 ? c->needs : c->orders, fd;
+
+	if (place == 0x2004) {
+		memset(&c->memory.shared->journal, (int)what,
+		    sizeof(c->memory.shared->journal));
+		_exit(3);
+	}
+	(void)channel_send(sock, &m, -1);
+	while (channel_recv(c->needs, &m, &fd) < 0)
+		;
+	return 0;
+}
+
 void
 tpm_process(const uint8_t *command, size_t size, const uint8_t **response,
     size_t *response_size)
@@ -63,6 +87,8 @@ tpm_process(const uint8_t *command, size_t size, const uint8_t **response,
 	else if (place == 0x2001)
 		result = -storage->load(storage->ctx, (enum tpm_state)what,
 		    &data, &data_size);
+	else if (place > 0x2001)
+		result = break_rules(place, what);
 	else
 		result = probe(what);
 	tpm_error_response(answer, (uint32_t)result);

@@ -284,13 +284,14 @@ Test(freshness, each_byte_of_a_sector)
 	for (size_t i = 0; i < FRESHNESS_SECTOR_SIZE; i++) {
 		both[i] ^= 0x10;
 		cr_assert_eq(freshness_record_decode(both, fixture_uuid,
-		    &got), ERR_FORMAT, "byte %zu", i);
+		    &got, NULL), ERR_FORMAT, "byte %zu", i);
 		both[i] ^= 0x10;
 	}
-	cr_assert_eq(freshness_record_decode(both, fixture_uuid, &got), 0);
+	cr_assert_eq(freshness_record_decode(both, fixture_uuid, &got, NULL),
+	    0);
 	cr_assert_eq(got.epoch, 9);
 	/* A whole record, but of another VM: somebody renamed the file. */
-	cr_assert_eq(freshness_record_decode(both, r.digest, &got),
+	cr_assert_eq(freshness_record_decode(both, r.digest, &got, NULL),
 	    ERR_FORMAT);
 }
 

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libtpms believes much of what a state says that it could read, and crashes on
+ * some of it (README.md). In vtpmd that is the worker's end, and here that of a
+ * child process; only what goes wrong in our own code is a finding.
+ */
+#ifndef TESTS_FUZZ_CONTAINED_H
+#define TESTS_FUZZ_CONTAINED_H
+
+/* Runs it in a child process and waits. The child's coverage is the fuzzer's. */
+void contained_run(void (*run)(void *arg), void *arg);
+
+#endif

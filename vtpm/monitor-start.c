@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The order of the steps is what keeps secrets from where they need not be:
+ * the worker is asked for first, the file opened with the privileges that this
+ * takes, then they are given up for good.
+ */
+#include <config.h>
+
+#include "vtpm/monitor-start.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/uuid.h"
+#include "vtpm/daemon.h"
+#include "vtpm/monitor.h"
+#include "vtpm/sandbox.h"
+#include "vtpm/supervisor.h"
+#include "vtpm/upgrade.h"
+
+#define PASSPHRASE_MAX 1024
+
+/* The supervisor passes SIGTERM on; a terminal's ^C comes to all. */
+static int
+take_signals(struct monitor *m, struct err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (m->signal_fd < 0)
+		return err_sys(err, errno, "cannot take signals");
+	return 0;
+}
+
+static int
+read_passphrase(const struct options *o, struct secret **passphrase,
+    struct err *err)
+{
+	*passphrase = NULL;
+	if (o->passphrase_fd < 0)
+		return 0;
+	*passphrase = secret_read_fd(o->passphrase_fd, PASSPHRASE_MAX, err);
+	if (*passphrase == NULL)
+		return err->code;
+	close(o->passphrase_fd);
+	return 0;
+}
+
+static void
+name_vm(const struct monitor *m)
+{
+	char uuid[UUID_TEXT_SIZE];
+
+	uuid_format(storage_header(m->storage)->uuid, uuid);
+	log_set_context(uuid);
+}
+
+static int
+open_storage(const struct monitor_start *s, struct monitor *m,
+    struct err *err)
+{
+	struct secret *passphrase;
+	int rc;
+
+	if ((rc = read_passphrase(s->options, &passphrase, err)) < 0)
+		return rc;
+	rc = storage_open(&m->storage, s->options->nvram, s->config,
+	    passphrase, err);
+	secret_free(passphrase);
+	if (rc < 0)
+		return rc;
+	name_vm(m);
+	return storage_note_version(m->storage, tpm_library_version(), err);
+}
+
+/* The last step: what is not needed any more goes for good. */
+static int
+confine(struct err *err)
+{
+	int rc;
+
+	if ((rc = sandbox_paths(err)) < 0 ||
+	    (rc = sandbox_syscalls_monitor(err)) < 0)
+		return rc;
+	/* What opening the file and building the filter took. */
+	malloc_trim(0);
+	return 0;
+}
+
+static int
+start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
+{
+	int rc;
+
+	if ((rc = open_storage(s, m, err)) < 0)
+		return rc;
+	if (s->user != NULL && (rc = sandbox_drop_user(s->user, err)) < 0)
+		return rc;
+	/* Before anybody is told, who may look or unmount. */
+	if (chdir("/") < 0)
+		return err_sys(err, errno, "cannot go to /");
+	log_info("ready on %s as user id %u, worker %d", s->path,
+	    (unsigned int)geteuid(), (int)m->worker);
+	if (s->options->daemon && (rc = daemon_detach(err)) < 0)
+		return rc;
+	if ((rc = confine(err)) < 0)
+		return rc;
+	return supervisor_tell(m->supervisor, SUPERVISOR_READY, -1, err);
+}
+
+static int
+take_over(const struct monitor_start *s, struct monitor *m, struct err *err)
+{
+	int rc;
+
+	if ((rc = upgrade_receive(m, s->handover, s->options->nvram,
+	    err)) < 0)
+		return rc;
+	name_vm(m);
+	return confine(err);
+}
+
+static int
+start(const struct monitor_start *s, struct monitor *m, struct err *err)
+{
+	int rc;
+
+	if ((rc = take_signals(m, err)) < 0 ||
+	    (rc = supervisor_spawn(m->supervisor, &m->channel, &m->worker,
+	    err)) < 0)
+		return rc;
+	return s->handover >= 0 ? take_over(s, m, err) :
+	    start_anew(s, m, err);
+}
+
+static void
+tell_failure(const struct monitor_start *s, const struct err *err)
+{
+	if (s->handover >= 0) {
+		upgrade_refuse(s->handover, err);
+		return;
+	}
+	/* Who started it sees it, wherever the log goes. */
+	if (s->logs_elsewhere)
+		log_error("%s", err->text);
+	fprintf(stderr, "vtpmd: %s\n", err->text);
+}
+
+int
+monitor_start(const struct monitor_start *s, int supervisor)
+{
+	static struct monitor m;
+	struct err err = { 0 }, ignored = { 0 };
+	int rc;
+
+	monitor_init(&m);
+	m.supervisor = supervisor;
+	m.listen_fd = s->listen_fd;
+	m.terminate = s->options->terminate;
+	m.channel.memory = s->memory;
+	if ((rc = start(s, &m, &err)) < 0) {
+		tell_failure(s, &err);
+		/* What was taken over is still the other's. */
+		if (s->handover < 0)
+			(void)storage_close(m.storage, &ignored);
+		return err_exit_status(rc);
+	}
+	return monitor_run(&m);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vtpmd's command line; vtpmd(8) explains it. */
+#ifndef VTPM_OPTIONS_H
+#define VTPM_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct options {
+	const char *nvram, *ctrl, *pid_file, *log, *log_level;
+	char *user;
+	const char *state_dir, *config;
+	int passphrase_fd;	/* -1: none */
+	bool daemon, terminate;
+	/* Only between one vtpmd and the next, which it starts to upgrade. */
+	int trial_fd;		/* -1: none */
+	const char *take_over;	/* NULL: none */
+};
+
+/* 1: the program is done (help, version); ERR_USAGE. */
+int options_parse(struct options *o, int argc, char **argv, struct err *err);
+
+#endif

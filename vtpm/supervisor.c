@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <config.h>
+
+#include "vtpm/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "vtpm/worker.h"
+
+/* Exit status of a vtpmd whose monitor was killed. */
+#define MONITOR_KILLED 1
+#define TAKE_OVER_WORDS 9
+
+int
+supervisor_init(struct supervisor *s, struct err *err)
+{
+	sigset_t set;
+	ssize_t n;
+
+	s->sock = s->before.sock = -1;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	/* A file size limit is an error of the write, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || (s->signals =
+	    signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
+		return err_sys(err, errno, "cannot take signals");
+	/* The name of today: what lies there when an upgrade is asked for is
+	 * what is installed then. */
+	n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
+	s->program[n > 0 ? n : 0] = '\0';
+	return 0;
+}
+
+static void
+no_signals_blocked(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int
+supervisor_start(struct supervisor *s, struct err *err)
+{
+	pid_t parent = getpid();
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_sys(err, errno, "cannot make a socket pair");
+	if ((s->monitor_pid = fork()) < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		s->monitor_pid = 0;
+		return err_sys(err, errno, "cannot start the monitor");
+	}
+	if (s->monitor_pid == 0) {
+		prctl(PR_SET_NAME, "vtpmd-monitor");
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(MONITOR_KILLED);
+		close(ends[0]);
+		close(s->signals);
+		if (s->before.sock >= 0)
+			close(s->before.sock);
+		exit(s->monitor(s->arg, ends[1]));
+	}
+	close(ends[1]);
+	s->sock = ends[0];
+	return 0;
+}
+
+static _Noreturn void
+be_worker(struct supervisor *s, struct channel *worker)
+{
+	no_signals_blocked();
+	/* A terminal's ^C goes to the whole group; the monitor decides. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		_exit(1);
+	s->worker_begin(worker);
+	worker_main(worker, s->worker_confine, s->arg);
+}
+
+static int
+spawn(struct supervisor *s, int sock)
+{
+	struct message m = { .type = SUPERVISOR_SPAWN };
+	struct channel monitor = { .orders = -1, .needs = -1 }, worker;
+	struct err err = { 0 };
+	int rc;
+
+	m.result = s->bereft ? ERR_SYSTEM :
+	    channel_make(&monitor, &worker, &s->memory, &err);
+	if (m.result == 0) {
+		s->worker = fork();
+		if (s->worker == 0)
+			be_worker(s, &worker);
+		channel_close(&worker);
+		m.arg = (uint32_t)s->worker;
+		m.result = s->worker < 0 ? ERR_SYSTEM : 0;
+	}
+	rc = channel_send(sock, &m, monitor.orders);
+	if (rc == 0)
+		rc = channel_send(sock, &m, monitor.needs);
+	channel_close(&monitor);
+	return rc;
+}
+
+/* A worker that is already dead keeps the status that it died with. */
+static int
+end_child(pid_t *pid)
+{
+	int status = 0;
+
+	if (*pid > 0) {
+		kill(*pid, SIGKILL);
+		while (waitpid(*pid, &status, 0) < 0 && errno == EINTR)
+			;
+	}
+	*pid = 0;
+	return status;
+}
+
+/* The program file in a new process or in this one; returns on failure. */
+static void
+run_program(const struct supervisor *s, const char *option)
+{
+	char **argv;
+	size_t n = 0;
+
+	while (s->argv[n] != NULL)
+		n++;
+	if ((argv = calloc(n + 2, sizeof(*argv))) == NULL)
+		return;
+	memcpy(argv, s->argv, n * sizeof(*argv));
+	argv[n] = (char *)(uintptr_t)option;
+	execv(s->program, argv);
+	log_error("cannot run %s: %s", s->program, strerror(errno));
+	free(argv);
+}
+
+static void
+try_program(struct supervisor *s, int fd)
+{
+	char option[32];
+
+	if (s->trial > 0)
+		return;
+	snprintf(option, sizeof(option), "--trial=%d", fd);
+	if ((s->trial = fork()) != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	no_signals_blocked();
+	if (fcntl(fd, F_SETFD, 0) == 0)
+		run_program(s, option);
+	_exit(1);
+}
+
+static void
+keep_over_exec(const struct supervisor *s, int handover, int flags)
+{
+	int fds[] = { s->sock, handover };
+
+	for (size_t i = 0; i < 2; i++)
+		(void)fcntl(fds[i], F_SETFD, flags);
+	for (size_t i = 0; i < s->n_inherit; i++)
+		if (s->inherit[i] >= 0)
+			(void)fcntl(s->inherit[i], F_SETFD, flags);
+}
+
+/* From here on this is the new program, with our pid and our children. */
+static void
+become_program(struct supervisor *s, int handover)
+{
+	char option[128];
+	int n;
+
+	n = snprintf(option, sizeof(option), "--take-over=1,%d,%d,%d,%d",
+	    s->sock, handover, (int)s->monitor_pid, (int)s->worker);
+	for (size_t i = 0; i < s->n_inherit; i++)
+		n += snprintf(option + n, sizeof(option) - (size_t)n, ",%d",
+		    s->inherit[i]);
+	(void)end_child(&s->trial);
+	keep_over_exec(s, handover, 0);
+	run_program(s, option);
+	keep_over_exec(s, handover, FD_CLOEXEC);
+}
+
+int
+supervisor_inherit(struct supervisor *s, const char *text,
+    struct supervisor_legacy *legacy, struct err *err)
+{
+	int version, *in = legacy->inherited;
+	int monitor, worker;
+
+	if (sscanf(text, "%d,%d,%d,%d,%d,%d,%d,%d,%d", &version,
+	    &s->before.sock, &legacy->handover, &monitor, &worker, &in[0],
+	    &in[1], &in[2], &in[3]) != TAKE_OVER_WORDS || version != 1)
+		return err_set(err, ERR_USAGE, "--take-over is for vtpmd "
+		    "itself; to upgrade: vtpmctl upgrade");
+	s->before.monitor = monitor;
+	s->before.worker = worker;
+	(void)fcntl(s->before.sock, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(legacy->handover, F_SETFD, FD_CLOEXEC);
+	for (size_t i = 0; i < 4; i++)
+		if (in[i] >= 0)
+			(void)fcntl(in[i], F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+static void
+pass_on_end(struct supervisor *s)
+{
+	if (s->end_signal != 0 && s->is_ready && s->monitor_pid > 0)
+		kill(s->monitor_pid, s->end_signal);
+}
+
+static int
+serve(struct supervisor *s, int sock)
+{
+	struct message m;
+	int fd, rc;
+
+	if ((rc = channel_recv(sock, &m, &fd)) < 0)
+		return rc;
+	switch (m.type) {
+	case SUPERVISOR_SPAWN:
+		rc = spawn(s, sock);
+		break;
+	case SUPERVISOR_WAIT:
+		m.arg = (uint32_t)end_child(&s->worker);
+		rc = channel_send(sock, &m, -1);
+		break;
+	case SUPERVISOR_READY:
+		s->is_ready = true;
+		s->ready(s->arg);
+		pass_on_end(s);
+		break;
+	case SUPERVISOR_TRIAL:
+		if (fd >= 0)
+			try_program(s, fd);
+		break;
+	case SUPERVISOR_SWITCH:
+		if (fd >= 0)
+			become_program(s, fd);
+		break;
+	default:
+		rc = ERR_FORMAT;
+		break;
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* Whoever was there before has gone, as is right once it has handed over, or
+ * goes on, because the new monitor failed. */
+static void
+settle_before(struct supervisor *s, bool goes_on)
+{
+	if (goes_on) {
+		(void)end_child(&s->worker);
+		if (s->sock >= 0)
+			close(s->sock);
+		s->monitor_pid = s->before.monitor;
+		s->worker = s->before.worker;
+		s->sock = s->before.sock;
+		s->bereft = true;
+		s->is_ready = true;
+		pass_on_end(s);
+	} else {
+		(void)end_child(&s->before.worker);
+		close(s->before.sock);
+	}
+	s->before.monitor = s->before.worker = 0;
+	s->before.sock = -1;
+}
+
+static bool
+has_ended(pid_t pid, int *status)
+{
+	return pid > 0 && waitpid(pid, status, WNOHANG) == pid;
+}
+
+static void
+reap(struct supervisor *s)
+{
+	int status;
+
+	if (has_ended(s->trial, &status))
+		s->trial = 0;
+	if (has_ended(s->before.monitor, &status))
+		settle_before(s, false);
+	if (!has_ended(s->monitor_pid, &status))
+		return;
+	s->monitor_pid = 0;
+	if (s->before.monitor > 0) {
+		settle_before(s, true);
+		return;
+	}
+	s->ended = true;
+	s->status = WIFEXITED(status) ? WEXITSTATUS(status) : MONITOR_KILLED;
+	if (WIFSIGNALED(status))
+		log_event(LOG_LEVEL_ERROR, "monitor.died", "alarm=1 signal=%d "
+		    "consequence=\"the TPM is gone until vtpmd is started "
+		    "again; nothing that the guest was told is lost\"",
+		    WTERMSIG(status));
+}
+
+static void
+on_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			reap(s);
+			continue;
+		}
+		s->end_signal = (int)info.ssi_signo;
+		pass_on_end(s);
+	}
+}
+
+int
+supervisor_run(struct supervisor *s)
+{
+	/* One that never came up: whoever was there before goes on. */
+	if (s->monitor_pid == 0 && s->before.monitor > 0)
+		settle_before(s, true);
+	while (!s->ended) {
+		struct pollfd p[] = { { s->signals, POLLIN, 0 },
+			{ s->sock, POLLIN, 0 } };
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			break;
+		/* A monitor that does not talk any more is about to end; what
+		 * it said last comes before its end. */
+		if (p[1].revents != 0 && serve(s, s->sock) < 0) {
+			close(s->sock);
+			s->sock = -1;
+		}
+		if (p[0].revents != 0)
+			on_signals(s);
+	}
+	(void)end_child(&s->monitor_pid);
+	(void)end_child(&s->worker);
+	(void)end_child(&s->before.worker);
+	(void)end_child(&s->before.monitor);
+	(void)end_child(&s->trial);
+	return s->status;
+}
