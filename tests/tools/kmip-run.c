@@ -320,7 +320,7 @@ run_remains(char *const *arg)
 		if (pread(mem, copy, to - from, (off_t)from) ==
 		    (ssize_t)(to - from))
 			found += count_in(copy, to - from);
-		memset(copy, 0, to - from);
+		cleanse(copy, to - from);
 		free(copy);
 	}
 	fclose(maps);

@@ -14,7 +14,8 @@
 struct resolver;
 
 struct resolver *resolver_new(void);
-/* Lookups that the C library cannot end any more are left to it. */
+/* Lookups that nobody waits for any more may still run, and end by themselves.
+ */
 void resolver_free(struct resolver *r);
 
 /* TCP addresses of host, which may be numeric; the caller frees *out by
