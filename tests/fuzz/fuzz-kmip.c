@@ -2,8 +2,8 @@
 /*
  * A KMS's answer, as a node that has gone mad might send it: the envelope and
  * what each operation makes of the payload. Input after fail_begin's: mode (1),
- * operation (1), then the message, or with MODE_PAYLOAD the payload's items, for
- * which the right envelope is made here.
+ * operation (1), then the message, or with MODE_PAYLOAD the payload's items,
+ * for which the right envelope is made here.
  */
 #include <string.h>
 
@@ -66,7 +66,7 @@ take(const struct operation *op, struct response *response, uint8_t mode)
 	struct locate_answer located = { ids, IDS, 0 };
 	struct kmip_attributes attributes;
 	struct kmip_info info = { 0 };
-	struct versions both;
+	struct versions both = { .count = 0 };
 	struct secret *key = NULL;
 	struct err err = { 0 };
 	const void *in = "id";

@@ -24,7 +24,7 @@ CLIENT = os.path.join(BUILD, "tests/tools/kmip-run")
 PYKMIP = os.path.join(SRC, "tests/integration/pykmip-node.py")
 TIMEOUT = 30
 
-# -- TTLV -----------------------------------------------------------------
+# -- TTLV ---------------------------------------------------------------------
 
 STRUCTURE, INTEGER, LONG, BIG, ENUM, BOOL, TEXT, BYTES, DATE = range(1, 10)
 (OPERATION, BATCH_ITEM, ITEM_ID, STATUS, REASON, MESSAGE, PAYLOAD, ID, TYPE) = (
@@ -137,7 +137,7 @@ def wrapping_data():
     return item(0x420046, STRUCTURE, item(0x42009e, ENUM, 1))
 
 
-# -- certificates ------------------------------------------------------------
+# -- certificates -------------------------------------------------------------
 
 class Place:
     """A temporary directory with a CA, and what it signs."""
@@ -248,7 +248,7 @@ def _stop_all():
         server.stop()
 
 
-# -- one that does what it is told ---------------------------------------------
+# -- one that does what it is told --------------------------------------------
 
 class Fake:
     """A node in a thread of this process. `behave(request, connection)`
@@ -366,9 +366,33 @@ class Fake:
         return data
 
 
+# -- how a node may behave ----------------------------------------------------
+
+KEY = bytes(range(32))
+GOOD = "^ok 630dcd2966c4336691125448bbb25b4ff412a49c732db2c8abc1b8581bd710dd$"
+
+
+def good(request, _=None):
+    return answer(request, key_payload(request.id, KEY))
+
+
+def silent(_request, _connection):
+    time.sleep(3)
+
+
+def reset_after(size):
+    def behave(request, connection):
+        if size:
+            connection.sendall(good(request)[:size])
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                              struct.pack("ii", 1, 0))
+        os.close(connection.detach())
+    return behave
+
+
 findings = []       # of sanitizers, where the client was built with them
 
-# -- the client under test ------------------------------------------------------
+# -- the client under test ----------------------------------------------------
 
 class Client:
     """tests/tools/kmip-run; say() gives it a line and returns its answer."""
@@ -429,3 +453,8 @@ def once(place, *nodes, command="query", **options):
     out = c.say(command) if c.ready == "ok ready" else c.ready
     c.close()
     return out
+
+
+def timed(client, *words):
+    began = time.monotonic()
+    return client.say(*words), time.monotonic() - began

@@ -131,9 +131,9 @@ node_take(struct node *n, uint32_t idle_ms,
 	/* The oldest are in front. */
 	while (old < n->rest_count && connection_used(n->rest[old]) < oldest)
 		stale[(*stale_count)++] = n->rest[old++];
-	memmove(n->rest, n->rest + old,
-	    (n->rest_count - old) * sizeof(n->rest[0]));
 	n->rest_count -= old;
+	for (size_t i = 0; i < n->rest_count; i++)
+		n->rest[i] = n->rest[i + old];
 	return n->rest_count > 0 ? n->rest[--n->rest_count] : NULL;
 }
 

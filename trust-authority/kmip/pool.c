@@ -297,7 +297,7 @@ pool_probe(struct kmip *k, size_t i)
 	struct attempt a = { .op = &operation_query, .out = &info,
 		.deadline = clock_ms() + k->config.connect_timeout_ms +
 		    k->config.answer_timeout_ms };
-	struct call call;
+	struct call call = { 0 };
 	int rc;
 
 	(void)call_node(k, &k->nodes[i], &a, &call, &rc, NULL);
