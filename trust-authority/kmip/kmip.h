@@ -5,7 +5,7 @@
  * one or more nodes that hold the same keys. It may be used by any number of
  * threads at once: a call blocks its thread, never longer than
  * call_timeout_ms, and uses a connection of its own, which is kept for the
- * next call.
+ * next call. A connection counts 68 KiB towards RLIMIT_MEMLOCK.
  *
  * A node that fails is left alone for a pause that doubles with each failure
  * and is different by chance in each process; when the pause is over, one call
