@@ -10,13 +10,18 @@
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
+
+#include "nvram-crypt/crypto-provider.h"
 
 /* Lives as long as the process: fetching costs more than all else here. */
 static struct {
 	pthread_once_t once;
+	bool narrow;	/* set before once, if ever */
+	struct err err;	/* why lib is NULL */
 	OSSL_LIB_CTX *lib;
-	OSSL_PROVIDER *provider;
+	OSSL_LIB_CTX *tpm;
 	EVP_CIPHER *ecb;
 	EVP_CIPHER *gcm;
 	EVP_MD *sha256;
@@ -35,26 +40,56 @@ crypto_error(struct err *err, const char *what)
 	return err_set(err, ERR_CRYPTO, "OpenSSL failed: %s: %s", what, text);
 }
 
-static void
-init_once(void)
+/* A context with a provider. The DRBG is the one over a hash, which needs less
+ * memory than OpenSSL's choice, the one over a cipher; SP 800-90A has both. */
+static OSSL_LIB_CTX *
+context_new(bool narrow, enum crypto_use use, struct err *err)
 {
-	OSSL_LIB_CTX *lib;
+	OSSL_LIB_CTX *lib = OSSL_LIB_CTX_new();
+	int rc = 0;
 
-	/* The host's openssl.cnf is for the default context, which every use
-	 * of OpenSSL would otherwise fill from it. */
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
-	    (lib = OSSL_LIB_CTX_new()) == NULL)
-		return;
-	crypto.provider = OSSL_PROVIDER_load(lib, "default");
+	if (lib == NULL)
+		rc = crypto_error(err, "making a library context");
+	else if (narrow)
+		rc = crypto_provider_load(lib, use, err);
+	else if (OSSL_PROVIDER_load(lib, "default") == NULL)
+		rc = crypto_error(err, "loading its default provider");
+	if (rc == 0 && RAND_set_DRBG_type(lib, "HASH-DRBG", NULL, NULL,
+	    "SHA256") != 1)
+		rc = crypto_error(err, "choosing HASH-DRBG");
+	if (rc == 0)
+		return lib;
+	OSSL_LIB_CTX_free(lib);
+	return NULL;
+}
+
+static int
+fetch_ours(OSSL_LIB_CTX *lib, struct err *err)
+{
 	crypto.ecb = EVP_CIPHER_fetch(lib, "AES-256-ECB", NULL);
 	crypto.gcm = EVP_CIPHER_fetch(lib, "AES-256-GCM", NULL);
 	crypto.sha256 = EVP_MD_fetch(lib, "SHA256", NULL);
 	crypto.kbkdf = EVP_KDF_fetch(lib, "KBKDF", NULL);
-	if (crypto.provider != NULL && crypto.ecb != NULL &&
-	    crypto.gcm != NULL && crypto.sha256 != NULL &&
-	    crypto.kbkdf != NULL)
+	if (crypto.ecb == NULL || crypto.gcm == NULL ||
+	    crypto.sha256 == NULL || crypto.kbkdf == NULL)
+		return crypto_error(err, "fetching AES-256-ECB, AES-256-GCM, "
+		    "SHA-256 and KBKDF");
+	return 0;
+}
+
+static void
+init_once(void)
+{
+	OSSL_LIB_CTX *lib = NULL;
+
+	/* The host's openssl.cnf is for the default context, which every use
+	 * of OpenSSL would otherwise fill from it. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		(void)crypto_error(&crypto.err, "starting");
+	else if ((lib = context_new(crypto.narrow, CRYPTO_FOR_NVRAM,
+	    &crypto.err)) != NULL && fetch_ours(lib, &crypto.err) == 0)
 		crypto.lib = lib;
-	else
+	if (crypto.lib == NULL)
 		OSSL_LIB_CTX_free(lib);
 }
 
@@ -63,27 +98,58 @@ crypto_init(struct err *err)
 {
 	pthread_once(&crypto.once, init_once);
 	if (crypto.lib == NULL)
-		return crypto_error(err, "making a library context with "
-		    "AES-256-GCM, SHA-256 and KBKDF");
+		return err_set(err, crypto.err.code, "%s", crypto.err.text);
 	return 0;
 }
 
 int
 crypto_prepare_fork(struct err *err)
 {
-	EVP_MAC *mac;
-	EVP_RAND *rand;
-	int rc;
+	/* Without the texts of OpenSSL's errors: 60 kB in each process, for
+	 * what never happens and is told by number then. Without the names of
+	 * all legacy ciphers and digests, with which every context would begin:
+	 * they are for EVP_get_cipherbyname, which nobody here calls, and for
+	 * EVP_get_digestbyname, see add_tpm_digests. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+	    OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS |
+	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return crypto_error(err, "starting");
+	crypto.narrow = true;
+	return 0;
+}
 
-	if ((rc = crypto_init(err)) < 0)
-		return rc;
-	mac = EVP_MAC_fetch(crypto.lib, "HMAC", NULL);
-	rand = EVP_RAND_fetch(crypto.lib, "CTR-DRBG", NULL);
-	if (mac == NULL || rand == NULL)
-		rc = crypto_error(err, "fetching HMAC and CTR-DRBG");
-	EVP_MAC_free(mac);
-	EVP_RAND_free(rand);
-	return rc;
+/* libtpms finds the hash of an RSA signature by EVP_get_digestbyname. What it
+ * may ask for is in TPM 2.0 Part 2, 6.3 (TPM_ALG_ID). */
+static int
+add_tpm_digests(bool whole)
+{
+	if (EVP_add_digest(EVP_sha1()) != 1 ||
+	    EVP_add_digest(EVP_sha256()) != 1 ||
+	    EVP_add_digest(EVP_sha384()) != 1 ||
+	    EVP_add_digest(EVP_sha512()) != 1)
+		return -1;
+	if (!whole)
+		return 0;
+#ifndef OPENSSL_NO_SM3
+	if (EVP_add_digest(EVP_sm3()) != 1)
+		return -1;
+#endif
+	return EVP_add_digest(EVP_sha3_256()) == 1 &&
+	    EVP_add_digest(EVP_sha3_384()) == 1 &&
+	    EVP_add_digest(EVP_sha3_512()) == 1 ? 0 : -1;
+}
+
+OSSL_LIB_CTX *
+crypto_tpm_context(bool whole, struct err *err)
+{
+	if (crypto.tpm != NULL)
+		return crypto.tpm;
+	if (add_tpm_digests(whole) < 0) {
+		(void)crypto_error(err, "adding digests");
+		return NULL;
+	}
+	crypto.tpm = context_new(!whole, CRYPTO_FOR_TPM, err);
+	return crypto.tpm;
 }
 
 OSSL_LIB_CTX *

@@ -9,6 +9,7 @@
 #define NVRAM_CRYPT_CRYPTO_H
 
 #include <openssl/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,12 +25,17 @@ OSSL_LIB_CTX *crypto_context(void);
 const EVP_CIPHER *crypto_aes256_ecb(void);
 const EVP_CIPHER *crypto_aes256_gcm(void);
 
-/* As crypto_init, before a fork whose two sides both use the context: fetches
- * an algorithm of each operation that both need, whereby OpenSSL makes its
- * tables of them. Tables made later are made on both sides, and change the
- * pages of those made before. No random generator is seeded: the two sides must
- * not share one. */
+/* Before anything else here, in a process of which there are many: from then on
+ * OpenSSL is without texts, and our context is made with what nvram-crypt uses
+ * and no other algorithm. It is made by the process that uses it, after the
+ * fork: made before, its pages were changed by all sides (reference counts,
+ * locks), and there were three copies of most of them. */
 int crypto_prepare_fork(struct err *err);
+/* A context for libtpms, in a process that has none of our own: with what
+ * libtpms 0.9 fetches, or the whole for one of which that is not known. The
+ * same at every call, of which the first must be alone. NULL on error. Owned by
+ * this module. */
+OSSL_LIB_CTX *crypto_tpm_context(bool whole, struct err *err);
 
 /* From the DRBG for private values of our context (SP 800-90A). */
 int crypto_random(void *out, size_t size, struct err *err);

@@ -22,6 +22,7 @@ struct freshness_native {
 	const struct native *native;
 	int fd;			/* of the record, locked; -1 */
 	struct freshness_record record;	/* as last acknowledged */
+	uint64_t epoch;		/* this owner's */
 };
 
 static int
@@ -96,31 +97,6 @@ read_record(int fd, const uint8_t uuid[UUID_SIZE], struct freshness_record *r,
 	    "%s: %s", name, why.text) : 0;
 }
 
-/* One write of the sector whose turn it is, and one sync. After a failure the
- * same sector is written again, and the other one is still whole. */
-static int
-write_record(int fd, const struct freshness_record *r, struct err *err)
-{
-	uint8_t sector[FRESHNESS_SECTOR_SIZE];
-	off_t at = (off_t)(r->generation % 2) * FRESHNESS_SECTOR_SIZE;
-	ssize_t n;
-	int rc;
-
-	if ((rc = freshness_record_encode(r, sector, err)) < 0)
-		return rc;
-	do
-		n = pwrite(fd, sector, sizeof(sector), at);
-	while (n < 0 && errno == EINTR);
-	if (n >= 0 && (size_t)n != sizeof(sector)) {
-		errno = EIO;
-		n = -1;
-	}
-	if (n < 0 || fdatasync(fd) < 0)
-		return err_sys(err, errno,
-		    "cannot write the VM's freshness record");
-	return 0;
-}
-
 /* The record's file gets the owner of the directory that it lies in, which is
  * the service's user even while root does this. */
 static int
@@ -149,7 +125,7 @@ make_record(const struct native *n, const struct freshness_record *r,
 		    "cannot make a freshness record of the VM %s", name);
 		goto out;
 	}
-	if ((rc = write_record(fd, r, err)) < 0)
+	if ((rc = freshness_record_write(fd, r, err)) < 0)
 		goto out;
 	if (linkat(dir, temporary, dir, name, 0) < 0)
 		rc = errno == EEXIST ? err_set(err, ERR_EXISTS, "this host "
@@ -172,7 +148,7 @@ native_register(struct freshness *f, const struct freshness_claim *c,
 {
 	struct freshness_native *fn = (struct freshness_native *)f;
 	struct freshness_record r = { .state = FRESHNESS_CLEAN,
-		.generation = 1, .epoch = c->epoch };
+		.generation = 1, .epoch = c->epoch, .synced = c->synced };
 
 	memcpy(r.uuid, c->uuid, UUID_SIZE);
 	memcpy(r.digest, c->digest, sizeof(r.digest));
@@ -312,61 +288,61 @@ advance(struct freshness_native *fn, struct freshness_record *next,
 	int rc;
 
 	next->generation = fn->record.generation + 1;
-	if ((rc = write_record(fn->fd, next, err)) < 0)
+	if ((rc = freshness_record_write(fn->fd, next, err)) < 0)
 		return rc;
 	fn->record = *next;
 	return 0;
 }
 
-/*
- * The record of an opening of c after *now. One that goes on from openings that
- * failed grants an epoch more and leaves the rest: what they found may still be
- * what a power cut brings back. Any other starts anew, above whatever was used.
- */
-static void
-begin_opening(struct freshness_record *next, const struct freshness_record *now,
-    const struct freshness_claim *c, bool accepted)
+/* What was closed cleanly, whole on the disk, and is still the same. */
+static bool
+as_closed(const struct freshness_record *r, const struct freshness_claim *c)
 {
-	*next = *now;
-	if (now->state == FRESHNESS_OPENING && !accepted &&
-	    c->epoch <= now->epoch) {
-		next->epoch++;
-		return;
-	}
-	next->state = FRESHNESS_OPENING;
-	memcpy(next->uuid, c->uuid, UUID_SIZE);
-	next->previous = c->epoch;
-	next->since = c->epoch > now->epoch ? c->epoch : now->epoch;
-	next->epoch = next->since + 1;
-	/* While nobody runs it a file closed cleanly does not change, and of
-	 * an accepted one only this copy is; one that was open when its owner
-	 * died may still lose what was not synced, if power fails now. */
-	next->from_clean = accepted || now->state == FRESHNESS_CLEAN;
-	memcpy(next->digest, c->digest, sizeof(next->digest));
+	return r->state == FRESHNESS_CLEAN && r->synced &&
+	    c->epoch == r->epoch &&
+	    freshness_judge(r, c) == FRESHNESS_FRESH;
+}
+
+/*
+ * Before the epoch is in the file: the record lets in the file as it is, and
+ * with the new epoch. What was read may be in the page cache only, if its writer was
+ * killed or its sync failed; the other sector is overwritten on the strength of
+ * it, so first write it once more.
+ */
+static int
+record_opening(struct freshness_native *fn, const struct freshness_claim *c,
+    bool accepted, struct err *err)
+{
+	struct freshness_record next;
+	int rc;
+
+	freshness_record_open(&next, &fn->record, c, accepted);
+	if (next.epoch <= c->epoch || next.epoch <= fn->record.epoch)
+		return err_set(err, ERR_REFUSED, "its epoch is at the end of "
+		    "its range");
+	if (fn->record.generation > 0 &&
+	    (rc = freshness_record_write(fn->fd, &fn->record, err)) < 0)
+		return rc;
+	return advance(fn, &next, err);
 }
 
 static int
 native_acquire(struct freshness *f, const struct freshness_claim *c,
-    bool accept, uint64_t *epoch, struct err *err)
+    bool accept, struct freshness_grant *grant, struct err *err)
 {
 	struct freshness_native *fn = (struct freshness_native *)f;
-	struct freshness_record next;
 	bool accepted = false;
 	int rc;
 
 	drop_record(fn);	/* of an attempt before that failed half-way */
 	if ((rc = take_record(fn, c, accept, &accepted, err)) < 0)
 		goto out;
-	begin_opening(&next, &fn->record, c, accepted);
-	/* What was read may be in the page cache only, if its writer was
-	 * killed or its sync failed; the other sector is overwritten on the
-	 * strength of it, so first write it once more. */
-	if (fn->record.generation > 0 &&
-	    (rc = write_record(fn->fd, &fn->record, err)) < 0)
+	grant->synced = as_closed(&fn->record, c);
+	if (!grant->synced &&
+	    (rc = record_opening(fn, c, accepted, err)) < 0)
 		goto out;
-	if ((rc = advance(fn, &next, err)) < 0)
-		goto out;
-	*epoch = next.epoch;
+	fn->epoch = fn->record.epoch + (grant->synced ? 1 : 0);
+	grant->epoch = fn->epoch;
 out:
 	if (rc < 0)
 		drop_record(fn);
@@ -382,35 +358,40 @@ check_owned(const struct freshness_native *fn, struct err *err)
 	    "held by this process");
 }
 
+/* Of this owner's epoch; digest NULL while it is open. */
 static int
-native_confirm(struct freshness *f, struct err *err)
+record_epoch(struct freshness_native *fn, enum freshness_state state,
+    const uint8_t *digest, bool synced, struct err *err)
 {
-	struct freshness_native *fn = (struct freshness_native *)f;
-	struct freshness_record next = fn->record;
-	int rc;
+	struct freshness_record next = { .state = state, .epoch = fn->epoch,
+		.synced = synced };
 
-	if ((rc = check_owned(fn, err)) < 0)
-		return rc;
-	next.state = FRESHNESS_OPEN;
-	next.previous = next.since = 0;
-	next.from_clean = false;
-	memset(next.digest, 0, sizeof(next.digest));
+	memcpy(next.uuid, fn->record.uuid, UUID_SIZE);
+	if (digest != NULL)
+		memcpy(next.digest, digest, sizeof(next.digest));
 	return advance(fn, &next, err);
 }
 
 static int
-native_release(struct freshness *f,
-    const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err)
+native_confirm(struct freshness *f, struct err *err)
 {
 	struct freshness_native *fn = (struct freshness_native *)f;
-	struct freshness_record next = fn->record;
 	int rc;
 
 	if ((rc = check_owned(fn, err)) < 0)
 		return rc;
-	next.state = FRESHNESS_CLEAN;
-	memcpy(next.digest, digest, sizeof(next.digest));
-	if ((rc = advance(fn, &next, err)) < 0)
+	return record_epoch(fn, FRESHNESS_OPEN, NULL, false, err);
+}
+
+static int
+native_release(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	int rc;
+
+	if ((rc = check_owned(fn, err)) < 0 ||
+	    (rc = record_epoch(fn, FRESHNESS_CLEAN, digest, synced, err)) < 0)
 		return rc;
 	drop_record(fn);
 	return 0;
@@ -513,7 +494,8 @@ freshness_adopt(struct freshness **out, int fd, const uint8_t uuid[UUID_SIZE],
 	fn = (struct freshness_native *)*out;
 	fn->fd = fd;
 	rc = read_record(fd, uuid, &fn->record, err);
-	if (rc == 0 && (fn->record.state == FRESHNESS_CLEAN ||
+	fn->epoch = epoch;
+	if (rc == 0 && (fn->record.state != FRESHNESS_OPEN ||
 	    fn->record.epoch != epoch))
 		rc = err_set(err, ERR_STALE, "the VM's freshness record is not "
 		    "that of its owner");

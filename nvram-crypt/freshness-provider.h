@@ -10,10 +10,11 @@ struct freshness_ops {
 	int (*register_vm)(struct freshness *f,
 	    const struct freshness_claim *c, struct err *err);
 	int (*acquire)(struct freshness *f, const struct freshness_claim *c,
-	    bool accept, uint64_t *epoch, struct err *err);
+	    bool accept, struct freshness_grant *grant, struct err *err);
 	int (*confirm)(struct freshness *f, struct err *err);
 	int (*release)(struct freshness *f,
-	    const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err);
+	    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,
+	    struct err *err);
 	int (*forget)(struct freshness *f, const uint8_t uuid[UUID_SIZE],
 	    struct err *err);
 	int (*check)(struct freshness *f, const struct freshness_claim *c,

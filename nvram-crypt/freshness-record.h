@@ -29,6 +29,7 @@ struct freshness_record {
 	uint64_t previous;
 	uint64_t since;		/* opening: see freshness_judge */
 	bool from_clean;
+	bool synced;		/* clean: the file was on the disk as a whole */
 	uint8_t digest[FRESHNESS_DIGEST_SIZE];
 };
 
@@ -42,12 +43,23 @@ enum freshness_verdict {
 enum freshness_verdict freshness_judge(const struct freshness_record *r,
     const struct freshness_claim *c);
 
+/* The record of an opening of c after *now, which may be all zero. accepted:
+ * refused, but for an administrator's word. */
+void freshness_record_open(struct freshness_record *next,
+    const struct freshness_record *now, const struct freshness_claim *c,
+    bool accepted);
+
 int freshness_record_encode(const struct freshness_record *r,
     uint8_t sector[FRESHNESS_SECTOR_SIZE], struct err *err);
 /* The newer valid one of the two sectors; ERR_FORMAT when there is none,
  * another code when that cannot be told now. */
 int freshness_record_decode(const uint8_t both[FRESHNESS_RECORD_SIZE],
     const uint8_t uuid[UUID_SIZE], struct freshness_record *r,
+    struct err *err);
+
+/* One write of the sector whose turn it is, and one sync. After a failure the
+ * same sector is written again, and the other one is still whole. */
+int freshness_record_write(int fd, const struct freshness_record *r,
     struct err *err);
 
 #endif

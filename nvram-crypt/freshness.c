@@ -19,9 +19,9 @@ freshness_register(struct freshness *f, const struct freshness_claim *c,
 
 int
 freshness_acquire(struct freshness *f, const struct freshness_claim *c,
-    bool accept, uint64_t *epoch, struct err *err)
+    bool accept, struct freshness_grant *grant, struct err *err)
 {
-	return f->ops->acquire(f, c, accept, epoch, err);
+	return f->ops->acquire(f, c, accept, grant, err);
 }
 
 int
@@ -32,9 +32,9 @@ freshness_confirm(struct freshness *f, struct err *err)
 
 int
 freshness_release(struct freshness *f,
-    const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err)
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
 {
-	return f->ops->release(f, digest, err);
+	return f->ops->release(f, digest, synced, err);
 }
 
 int

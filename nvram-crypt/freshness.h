@@ -24,6 +24,18 @@ struct freshness_claim {
 	uint8_t digest[FRESHNESS_DIGEST_SIZE];	/* of superblock and slot */
 	bool host_bound;	/* only this host's native key opens it: then a
 				 * missing record is refused too */
+	bool synced;		/* to freshness_register: every byte of the file
+				 * is known to be on the disk */
+};
+
+/* What an owner got. */
+struct freshness_grant {
+	uint64_t epoch;		/* to be written into the file */
+	/* The file is what a clean close left and was synced then; nothing has
+	 * been recorded yet, nor need the epoch be on the disk before
+	 * freshness_confirm. Otherwise what was read from the file has to be
+	 * made durable before anything of it is overwritten. */
+	bool synced;
 };
 
 struct freshness;
@@ -42,14 +54,21 @@ int freshness_register(struct freshness *f, const struct freshness_claim *c,
 /* Judges the claim and takes the next epoch for this owner: ERR_STALE for an
  * older copy, or another copy of the last epoch after a clean close; ERR_BUSY
  * when another process on this host owns the VM (also through a copy of the
- * file at another path). The caller then writes *epoch into the file and
- * confirms. With accept, a stale claim is taken all the same. */
+ * file at another path). The caller then writes the epoch into the file. With
+ * accept, a stale claim is taken all the same. */
 int freshness_acquire(struct freshness *f, const struct freshness_claim *c,
-    bool accept, uint64_t *epoch, struct err *err);
+    bool accept, struct freshness_grant *grant, struct err *err);
+/* The epoch is on the disk, in the file. To be called before any change of
+ * state or protectors is acknowledged: from now on what was there before is an
+ * older copy. */
 int freshness_confirm(struct freshness *f, struct err *err);
-/* Clean close with the digest of the final state; gives up ownership. */
+/* Clean close with the digest of the final state, which is on the disk; needs
+ * freshness_confirm before. Gives up ownership. synced: both copies of the
+ * superblock are on the disk too, and the next owner may build on it at once.
+ */
 int freshness_release(struct freshness *f,
-    const uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err);
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,
+    struct err *err);
 /* The record of an owner goes to another process with the file (nvram_adopt):
  * its descriptor, lent, or -1 where nothing is held. */
 int freshness_hand_over(const struct freshness *f);

@@ -16,10 +16,13 @@ nvram_hand_over(struct nvram *nv, int *fd,
 	if ((*fd = store_file(nv->store)) < 0)
 		return err_set(err, ERR_UNSUPPORTED, "%s is not a file",
 		    nv->name);
-	/* What a failed write left there would be read as the state. */
+	/* What a failed write left there would be read as the state; and the
+	 * record must be that of an owner. */
 	if ((rc = nvram_settle(nv, err)) < 0 || (nv->slot_uncertain &&
 	    (rc = nvram_slot_copy(nv, nv->keys.slot, nv->sb.header.dek_id,
 	    false, err)) < 0))
+		return rc;
+	if ((rc = nvram_confirm(nv, err)) < 0)
 		return rc;
 	memcpy(h->dek, secret_bytes(nv->keys.dek), sizeof(h->dek));
 	return nvram_digest(nv, h->digest, err);

@@ -205,7 +205,8 @@ fill_and_link(int fd, const char *temporary, const char *dir,
 		    err_sys(err, errno, "cannot link %s", args->path);
 		goto out;
 	}
-	rc = sync_directory(dir, err);
+	if ((rc = sync_directory(dir, err)) == 0)
+		claim->synced = true;
 out:
 	store->ops->close(store);
 	return rc;

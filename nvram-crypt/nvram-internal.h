@@ -23,6 +23,13 @@ struct nvram_candidate {
 	int rc;			/* of superblock_decode */
 };
 
+/* The superblock that is not in use: what is known of it. */
+enum nvram_copy {
+	NVRAM_COPY_UNKNOWN,
+	NVRAM_COPY_WRITTEN,	/* the same as the one in use; not synced */
+	NVRAM_COPY_SYNCED,
+};
+
 struct nvram {
 	struct store *store;
 	char *name;		/* for messages */
@@ -51,6 +58,13 @@ struct nvram {
 	 * it is written again before anything is built on it. */
 	bool sb_uncertain;
 	bool slot_uncertain;
+	/* sb is written to the area that is not sb_active, and not synced: the
+	 * next sync of a slot makes it the one in use. */
+	bool sb_pending;
+	enum nvram_copy copy;
+	/* The freshness record does not yet refuse what was before this
+	 * opening: to be told before a change is acknowledged. */
+	bool unconfirmed;
 	/* The newest state is damaged and only one from before the floor is
 	 * left: an administrator has to accept that. */
 	bool fallback;
@@ -78,14 +92,33 @@ int nvram_state_reserve(struct nvram *nv, uint32_t index, size_t size,
     struct err *err);
 
 /* Writes *next, sealed under key, as the next generation: the inactive area,
- * a sync, and then a copy over the other area. With erase the copy must be
- * durable too, so that nothing of the old superblock is left. On success
- * *next is nv->sb. Its floor is the caller's. */
+ * a sync, the freshness record where it is still to be told, and then a copy
+ * over the other area. With erase the copy must be durable too, so that nothing
+ * of the old superblock is left. On success *next is nv->sb. Its floor is the
+ * caller's. */
 int nvram_superblock_put(struct nvram *nv, struct superblock *next,
     struct xaes *key, bool erase, struct err *err);
+/*
+ * The first one of an opening after a clean close, when all that it replaces is
+ * on the disk: nothing has to be durable yet, for until the first change the
+ * superblock before it is as good. One that was pending is replaced.
+ */
+int nvram_superblock_put_pending(struct nvram *nv, struct superblock *next,
+    struct err *err);
 /* After a failed superblock write the area may hold what was refused to the
- * caller, a new DEK even. Overwrites it; call it before writing a slot. */
+ * caller, a new DEK even. Overwrites it; call it before writing a slot. A
+ * pending one is synced. */
 int nvram_settle(struct nvram *nv, struct err *err);
+/* For the record of a clean close: that the next opening may overwrite either
+ * superblock without writing the other one first. Not worth a failure. */
+bool nvram_copy_synced(struct nvram *nv);
+/* Numbers that only grow, and say which of two is the newer. No file comes to
+ * the end of 64 bits, but one can be made that is there. */
+int nvram_check_number(const struct nvram *nv, const char *what, uint64_t n,
+    struct err *err);
+/* Tells the freshness record, where it is still to be told, that the epoch is
+ * on the disk: a change is about to be acknowledged, or the end. */
+int nvram_confirm(struct nvram *nv, struct err *err);
 /* Puts the floor under this slot. */
 void nvram_set_floor(struct superblock *sb, const struct slot *slot);
 

@@ -133,10 +133,12 @@ int nvram_unlock(struct nvram *nv, const struct protector_creds *creds,
     struct err *err);
 const struct nvram_report *nvram_report(const struct nvram *nv);
 
-/* Freshness: takes the next epoch and writes it into the file. Needs writable
- * and unlocked. f must live until nvram_release or nvram_close; NULL where
- * nobody keeps a record. ERR_STALE also when the newest state is damaged and
- * only an older one is left. After a failure it can be called again. */
+/* Freshness: takes the next epoch and writes it into the file; after a clean
+ * close that need not be on the disk before the first change, which then sees
+ * to it and to the record. Needs writable and unlocked. f must live until
+ * nvram_release or nvram_close; NULL where nobody keeps a record. ERR_STALE
+ * also when the newest state is damaged and only an older one is left. After a
+ * failure it can be called again. */
 int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err);
 /* Whom the owner record names from the next nvram_acquire on, for a process
@@ -151,7 +153,8 @@ int nvram_get(const struct nvram *nv, enum nvram_kind kind,
     const uint8_t **data, size_t *size, struct err *err);
 
 /* Replaces the state by exactly these records: one pwrite of the inactive slot
- * and one fdatasync. When it fails the previous state stays current, in the
+ * and one fdatasync; the first after nvram_acquire also writes and syncs the
+ * freshness record. When it fails the previous state stays current, in the
  * file and here, and the call can be repeated. The data may be in memory that
  * somebody else writes to meanwhile: it is copied once, first. ERR_REFUSED
  * unless acquired; ERR_NOSPACE when the state is larger than a slot. */
@@ -162,7 +165,8 @@ int nvram_commit(struct nvram *nv, const struct nvram_record *records,
  * process; where is then how it can be read until then. One fstat. */
 bool nvram_vanished(const struct nvram *nv, char *where, size_t where_size);
 
-/* Updates the version in the header if it differs (superblock write). */
+/* Updates the version in the header if it differs (superblock write). It is on
+ * the disk no later than the next state. */
 int nvram_set_state_version(struct nvram *nv, uint32_t version,
     struct err *err);
 

@@ -76,6 +76,26 @@ file_size(struct store *s)
 	return st.st_size;
 }
 
+/* A file that was made here has all its space. One that was copied may have
+ * holes: `cp --sparse`, `rsync -S` and backups leave zeros out. */
+static int
+file_reserve(struct store *s, uint64_t size)
+{
+	int fd = ((struct file_store *)s)->fd;
+	struct stat st;
+	int rc;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_blocks * 512 >= size)
+		return 0;
+	do
+		rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+	while (rc < 0 && errno == EINTR);
+	/* Where there is no such call, nothing can be promised either. */
+	return rc < 0 && errno != EOPNOTSUPP ? -errno : 0;
+}
+
 /* The name itself may be out of reach (Landlock, another user), but removing it
  * and putting another file in its place both show here. */
 static int
@@ -104,6 +124,7 @@ static const struct store_ops file_ops = {
 	.write = file_write,
 	.sync = file_sync,
 	.size = file_size,
+	.reserve = file_reserve,
 	.vanished = file_vanished,
 	.close = file_close,
 };

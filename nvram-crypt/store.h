@@ -22,6 +22,8 @@ struct store_ops {
 	    uint64_t offset);
 	int (*sync)(struct store *s);		/* fdatasync */
 	int64_t (*size)(struct store *s);
+	/* Takes the space for size bytes where it is not taken already. */
+	int (*reserve)(struct store *s, uint64_t size);
 	/* 1 when no name leads to it any more: it goes with this process, and
 	 * where says how it can be read until then. Else 0. */
 	int (*vanished)(struct store *s, char *where, size_t where_size);

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/fdio.h"
 #include "vtpm/control.h"
+#include "vtpm/listen.h"
 #include "vtpm/vtpmctl.h"
 
 #define ANSWER_TIMEOUT_MS 90000
@@ -25,13 +26,39 @@
 
 static bool all;
 
+/* One vtpmd: its socket's path, as far as known, and its process id, or 0. */
+struct target {
+	char path[SOCKET_PATH_SIZE];
+	pid_t pid;
+};
+
 struct answer {
 	uint32_t result, pause_us;
 	char text[ERR_TEXT_MAX];
 };
 
+/* "pid N" stands for the socket that is found by the process id; its listener
+ * has to be that process, or somebody else has taken the name. */
 static int
-connect_to(const char *path, int *fd, struct err *err)
+connect_by_pid(pid_t pid, int fd, struct err *err)
+{
+	struct sockaddr_un to;
+	socklen_t size = listen_pid_address(pid, &to);
+	struct ucred peer;
+
+	if (connect(fd, (struct sockaddr *)&to, size) < 0)
+		return err_set(err, ERR_NOTFOUND, "process %d does not listen: "
+		    "give its control socket instead", (int)pid);
+	size = sizeof(peer);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+	    peer.pid != pid)
+		return err_set(err, ERR_REFUSED, "process %d is not who listens "
+		    "in its name: give its control socket instead", (int)pid);
+	return 0;
+}
+
+static int
+connect_by_path(const char *path, int fd, struct err *err)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 
@@ -39,13 +66,33 @@ connect_to(const char *path, int *fd, struct err *err)
 		return err_set(err, ERR_USAGE, "%s: the path of a socket is "
 		    "shorter than that", path);
 	memcpy(to.sun_path, path, strlen(path));
-	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*fd >= 0 && connect(*fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
 		return 0;
 	if (errno == ECONNREFUSED || errno == ENOENT)
 		return err_set(err, ERR_NOTFOUND, "no vtpmd listens on %s",
 		    path);
 	return err_sys(err, errno, "cannot connect to %s", path);
+}
+
+static int
+connect_to(const struct target *t, int *fd, struct err *err)
+{
+	struct err why = { 0 };
+	int rc;
+
+	if ((*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
+		return err_sys(err, errno, "cannot make a socket");
+	/* Its path first: it may be in a network namespace of its own, and
+	 * then again its path may be gone. */
+	if (t->path[0] == '/' || t->pid == 0) {
+		rc = connect_by_path(t->path, *fd, &why);
+		if (rc == 0 || t->pid == 0) {
+			if (rc < 0)
+				*err = why;
+			return rc;
+		}
+	}
+	return connect_by_pid(t->pid, *fd, err);
 }
 
 static int
@@ -93,7 +140,7 @@ read_answer(int fd, struct answer *a, struct err *err)
 }
 
 static int
-ask(const char *socket, struct answer *a, struct err *err)
+ask(const struct target *t, struct answer *a, struct err *err)
 {
 	static const uint8_t request[] = { CMD_UPGRADE >> 24,
 		CMD_UPGRADE >> 16 & 0xff, CMD_UPGRADE >> 8 & 0xff,
@@ -101,7 +148,7 @@ ask(const char *socket, struct answer *a, struct err *err)
 	int fd = -1, rc;
 
 	memset(a, 0, sizeof(*a));
-	if ((rc = connect_to(socket, &fd, err)) == 0 &&
+	if ((rc = connect_to(t, &fd, err)) == 0 &&
 	    (rc = fdio_write(fd, request, sizeof(request))) == 0)
 		rc = read_answer(fd, a, err);
 	if (fd >= 0)
@@ -145,31 +192,26 @@ is_vtpmd(const char *pid)
 	return strcmp(name, "vtpmd\n") == 0;
 }
 
-/* The control socket in a vtpmd's command line, relative ones from where it
- * was started being unknown now. */
+/* A vtpmd by its process id, with the control socket in its command line. */
 static int
-socket_of(const char *pid, char *path, size_t size, struct err *err)
+find_process(const char *pid, struct target *t, struct err *err)
 {
 	static char line[COMMAND_LINE_MAX];
 	ssize_t n = is_vtpmd(pid) ? read_command_line(pid, line) : -1;
 	const char *address = NULL;
 
-	for (const char *w = line; n > 0 && w < line + n; w += strlen(w) + 1) {
-		if (strncmp(w, "--ctrl=", 7) == 0)
+	for (const char *w = line; n > 0 && w < line + n; w += strlen(w) + 1)
+		if (strncmp(w, "--ctrl", 6) == 0 && (w[6] == '=' ||
+		    w[6] == '\0'))
 			address = w + 7;
-		else if (strcmp(w, "--ctrl") == 0)
-			address = w + 7;
-	}
 	if (address == NULL)
 		return err_set(err, ERR_NOTFOUND, "process %s is not a vtpmd",
 		    pid);
 	if (strncmp(address, "unix:", 5) == 0)
 		address += 5;
-	if (address[0] != '/')
-		return err_set(err, ERR_USAGE, "process %s was started with "
-		    "the relative path %s: give the socket's path instead",
-		    pid, address);
-	snprintf(path, size, "%.*s", (int)strcspn(address, ","), address);
+	t->pid = (pid_t)strtol(pid, NULL, 10);
+	snprintf(t->path, sizeof(t->path), "%.*s",
+	    (int)strcspn(address, ","), address);
 	return 0;
 }
 
@@ -185,14 +227,22 @@ is_number(const char *text)
 /* -- what is said -- */
 
 static json_t *
-describe(const char *socket, const struct answer *a, const struct err *why)
+describe(const struct target *t, const struct answer *a,
+    const struct err *why)
 {
-	if (why->code != 0)
-		return json_pack("{s:s, s:b, s:s}", "socket", socket,
-		    "upgraded", 0, "error", why->text);
-	return json_pack("{s:s, s:b, s:s, s:f}", "socket", socket,
-	    "upgraded", 1, "program", a->text, "paused_ms",
-	    a->pause_us / 1000.0);
+	json_t *one = json_pack("{s:o, s:b}", "socket",
+	    ctl_json_text(t->path), "upgraded", why->code == 0);
+
+	if (t->pid != 0)
+		json_object_set_new(one, "pid", json_integer(t->pid));
+	if (why->code != 0) {
+		json_object_set_new(one, "error", ctl_json_text(why->text));
+		return one;
+	}
+	json_object_set_new(one, "program", ctl_json_text(a->text));
+	json_object_set_new(one, "paused_ms",
+	    json_real(a->pause_us / 1000.0));
+	return one;
 }
 
 static void
@@ -209,15 +259,15 @@ print(const json_t *one)
 
 /* Adds what became of it to list; the first error stays in *err. */
 static void
-upgrade(const struct ctl *ctl, const char *socket, json_t *list,
+upgrade(const struct ctl *ctl, const struct target *t, json_t *list,
     struct err *err)
 {
 	struct err why = { 0 };
 	struct answer a;
 	json_t *one;
 
-	(void)ask(socket, &a, &why);
-	one = describe(socket, &a, &why);
+	(void)ask(t, &a, &why);
+	one = describe(t, &a, &why);
 	if (!ctl->json && (why.code == 0 || all))
 		print(one);
 	json_array_append_new(list, one);
@@ -228,7 +278,6 @@ upgrade(const struct ctl *ctl, const char *socket, json_t *list,
 static int
 upgrade_all(const struct ctl *ctl, json_t *list, struct err *err)
 {
-	char path[SOCKET_PATH_SIZE];
 	struct dirent *entry;
 	DIR *proc = opendir("/proc");
 	size_t failed = 0;
@@ -236,14 +285,15 @@ upgrade_all(const struct ctl *ctl, json_t *list, struct err *err)
 	if (proc == NULL)
 		return err_sys(err, errno, "cannot list the processes");
 	while ((entry = readdir(proc)) != NULL) {
+		struct target t = { .pid = 0 };
 		struct err why = { 0 };
 
 		if (!is_number(entry->d_name) || !is_vtpmd(entry->d_name))
 			continue;
-		if (socket_of(entry->d_name, path, sizeof(path), &why) == 0)
-			upgrade(ctl, path, list, &why);
-		else if (!ctl->json)
-			printf("NOT upgraded: %s\n", why.text);
+		/* One that has ended meanwhile is none to upgrade. */
+		if (find_process(entry->d_name, &t, &why) < 0)
+			continue;
+		upgrade(ctl, &t, list, &why);
 		failed += why.code != 0;
 	}
 	closedir(proc);
@@ -258,16 +308,17 @@ upgrade_all(const struct ctl *ctl, json_t *list, struct err *err)
 static int
 upgrade_one(const struct ctl *ctl, json_t *list, struct err *err)
 {
-	char path[SOCKET_PATH_SIZE];
 	const char *what = ctl->operands[0];
+	struct target t = { .pid = 0 };
 	int rc;
 
 	if (is_number(what)) {
-		if ((rc = socket_of(what, path, sizeof(path), err)) < 0)
+		if ((rc = find_process(what, &t, err)) < 0)
 			return rc;
-		what = path;
+	} else {
+		snprintf(t.path, sizeof(t.path), "%s", what);
 	}
-	upgrade(ctl, what, list, err);
+	upgrade(ctl, &t, list, err);
 	return err->code;
 }
 

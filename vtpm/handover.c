@@ -54,6 +54,10 @@ handover_recv(int sock, struct handover_message *m, int timeout_ms,
 		return err_set(err, ERR_BUSY, "it did not answer within %d "
 		    "seconds", timeout_ms / 1000);
 	n = fdio_recv(sock, bytes, sizeof(bytes), &m->fd);
+	/* It did not read all of ours before it closed; what it said comes
+	 * behind that. */
+	if (n < 0 && errno == ECONNRESET)
+		n = fdio_recv(sock, bytes, sizeof(bytes), &m->fd);
 	if (n <= 0)
 		return err_set(err, ERR_CLOSED, "it ended without a word");
 	b = buf_reader(bytes, (size_t)n);

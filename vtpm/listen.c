@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -115,6 +116,45 @@ out:
 		*fd = *dir = -1;
 	}
 	return rc;
+}
+
+socklen_t
+listen_pid_address(pid_t pid, struct sockaddr_un *a)
+{
+	int n;
+
+	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	/* The NUL in front makes it abstract. */
+	n = snprintf(a->sun_path + 1, sizeof(a->sun_path) - 1, "vtpmd/%d",
+	    (int)pid);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+	    (size_t)n);
+}
+
+int
+listen_by_pid(void)
+{
+	struct sockaddr_un a;
+	socklen_t size = listen_pid_address(getpid(), &a);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    0);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&a, size) == 0 &&
+	    listen(fd, BACKLOG) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+bool
+listen_peer_is_ours(int fd, uid_t user)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	    (peer.uid == 0 || peer.uid == user);
 }
 
 void

@@ -4,7 +4,10 @@
 #define VTPM_LISTEN_H
 
 #include <limits.h>
+#include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "base/err.h"
 
@@ -20,6 +23,15 @@ int listen_parse(struct listen_address *a, const char *text, struct err *err);
  * listen_remove. */
 int listen_open(const struct listen_address *a, int *fd, int *dir,
     struct err *err);
+/* A second one that is found by the process id alone, where the other's name is
+ * gone or elsewhere: abstract (unix(7)), "vtpmd/PID", open to root and to the
+ * user it runs as (listen_peer_is_ours). -1 where the name cannot be had: then
+ * there is just the other one. */
+int listen_by_pid(void);
+/* Whom a connection to it comes from; user is whom this vtpmd belongs to. */
+bool listen_peer_is_ours(int fd, uid_t user);
+/* Its address, for who connects. */
+socklen_t listen_pid_address(pid_t pid, struct sockaddr_un *a);
 /* Removes the socket's name where permissions allow. */
 void listen_remove(const struct listen_address *a, int dir);
 

@@ -83,10 +83,11 @@ open_storage(const struct monitor_start *s, struct monitor *m,
 
 /* The last step: what is not needed any more goes for good. */
 static int
-confine(struct err *err)
+confine(struct monitor *m, struct err *err)
 {
 	int rc;
 
+	m->user = geteuid();
 	if ((rc = sandbox_paths(err)) < 0 ||
 	    (rc = sandbox_syscalls_monitor(err)) < 0)
 		return rc;
@@ -111,7 +112,7 @@ start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 	    (unsigned int)geteuid(), (int)m->worker);
 	if (s->options->daemon && (rc = daemon_detach(err)) < 0)
 		return rc;
-	if ((rc = confine(err)) < 0)
+	if ((rc = confine(m, err)) < 0)
 		return rc;
 	return supervisor_tell(m->supervisor, SUPERVISOR_READY, -1, err);
 }
@@ -125,7 +126,7 @@ take_over(const struct monitor_start *s, struct monitor *m, struct err *err)
 	    err)) < 0)
 		return rc;
 	name_vm(m);
-	return confine(err);
+	return confine(m, err);
 }
 
 static int
@@ -164,6 +165,7 @@ monitor_start(const struct monitor_start *s, int supervisor)
 	monitor_init(&m);
 	m.supervisor = supervisor;
 	m.listen_fd = s->listen_fd;
+	m.listen_pid_fd = s->listen_pid_fd;
 	m.terminate = s->options->terminate;
 	m.channel.memory = s->memory;
 	if ((rc = start(s, &m, &err)) < 0) {

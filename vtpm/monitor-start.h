@@ -15,7 +15,7 @@ struct monitor_start {
 	const char *path;	/* of the control socket, for messages */
 	const char *user;	/* whom root becomes; NULL: this is not root */
 	bool logs_elsewhere;	/* than to standard error */
-	int listen_fd;
+	int listen_fd, listen_pid_fd;
 	int handover;		/* a monitor is to be taken over from; -1 */
 	struct channel_memory memory;
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "vtpm/listen.h"
 #include "vtpm/upgrade.h"
 #include "vtpm/worker.h"
 
@@ -20,7 +21,7 @@
 #define END_TIMEOUT_MS 10000
 
 /* Places in the poll set. */
-enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_TRIAL, P_CLIENTS,
+enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_LISTEN_PID, P_TRIAL, P_CLIENTS,
 	P_LAST = P_CLIENTS + MONITOR_CLIENTS };
 
 uint64_t
@@ -35,7 +36,7 @@ monitor_now(void)
 void
 monitor_init(struct monitor *m)
 {
-	*m = (struct monitor){ .listen_fd = -1, .signal_fd = -1,
+	*m = (struct monitor){ .listen_fd = -1, .listen_pid_fd = -1, .signal_fd = -1,
 		.supervisor = -1, .data_fd = -1, .upgrade.sock = -1,
 		.channel = { .orders = -1, .needs = -1 } };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
@@ -140,10 +141,10 @@ on_signal(struct monitor *m)
 }
 
 static void
-on_connection(struct monitor *m)
+on_connection(struct monitor *m, int listen_fd)
 {
 	static const struct timespec pause = { .tv_nsec = 10 * 1000000 };
-	int fd = accept4(m->listen_fd, NULL, NULL,
+	int fd = accept4(listen_fd, NULL, NULL,
 	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
@@ -152,6 +153,11 @@ on_connection(struct monitor *m)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM)
 			nanosleep(&pause, NULL);
+		return;
+	}
+	if (listen_fd == m->listen_pid_fd &&
+	    !listen_peer_is_ours(fd, m->user)) {
+		close(fd);
 		return;
 	}
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
@@ -206,6 +212,8 @@ poll_set(const struct monitor *m, struct pollfd *p)
 	p[P_NEEDS] = (struct pollfd){ m->channel.needs, POLLIN, 0 };
 	p[P_LISTEN] = (struct pollfd){ m->ending || alone ? -1 :
 		m->listen_fd, POLLIN, 0 };
+	p[P_LISTEN_PID] = (struct pollfd){ m->ending || alone ? -1 :
+		m->listen_pid_fd, POLLIN, 0 };
 	p[P_TRIAL] = (struct pollfd){ m->upgrade.state == UPGRADE_TRIAL ?
 		m->upgrade.sock : -1, POLLIN, 0 };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++) {
@@ -312,7 +320,9 @@ monitor_run(struct monitor *m)
 			next_order(m);
 		}
 		if (p[P_LISTEN].revents != 0)
-			on_connection(m);
+			on_connection(m, m->listen_fd);
+		if (p[P_LISTEN_PID].revents != 0)
+			on_connection(m, m->listen_pid_fd);
 		for (size_t i = 0; i < MONITOR_CLIENTS && !m->ended; i++)
 			if (m->clients[i].fd >= 0 &&
 			    p[P_CLIENTS + i].fd == m->clients[i].fd &&

@@ -28,7 +28,9 @@ typedef void order_done(struct monitor *m, struct client *c,
 
 struct monitor {
 	int listen_fd;
+	int listen_pid_fd;	/* listen_by_pid(), -1: none */
 	int signal_fd;
+	uid_t user;		/* that this runs as */
 	int supervisor;
 	struct channel channel;
 	pid_t worker;
@@ -92,7 +94,7 @@ struct monitor {
 void monitor_init(struct monitor *m);
 
 /* Runs until told to end; returns the exit status. The caller has set
- * listen_fd (non-blocking), signal_fd, supervisor, channel, worker, storage and
+ * listen_fd, listen_pid_fd (non-blocking), signal_fd, supervisor, channel, worker, storage and
  * terminate. Closes the storage. */
 int monitor_run(struct monitor *m);
 

@@ -4,10 +4,11 @@
 #include "vtpm/sandbox.h"
 
 #include <errno.h>
-#include <seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
+#include "vtpm/syscall-filter.h"
 #include "vtpm/worker.h"
 
 #ifndef SANITIZERS
@@ -16,130 +17,106 @@
 
 /* Both processes: memory, locks, time, an end. */
 static const int common[] = {
-	SCMP_SYS(read), SCMP_SYS(write),
-	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),	/* channel, descriptors */
-	SCMP_SYS(poll), SCMP_SYS(ppoll),
-	SCMP_SYS(close),
-	SCMP_SYS(shutdown),			/* the data connection */
-	SCMP_SYS(lseek),			/* the answers' memory file */
-	SCMP_SYS(futex),			/* mutexes of glibc */
-	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-	SCMP_SYS(getrandom),			/* OpenSSL */
-	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
-	SCMP_SYS(getpid), SCMP_SYS(gettid),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SYS_read, SYS_write,
+	SYS_recvmsg, SYS_sendmsg,	/* channel, descriptors */
+#ifdef SYS_poll
+	SYS_poll,				/* old architectures' */
+#endif
+	SYS_ppoll,
+	SYS_close,
+	SYS_shutdown,			/* the data connection */
+	SYS_lseek,			/* a handed-over state's size */
+	SYS_futex,			/* mutexes of glibc */
+	SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_getrandom,			/* OpenSSL */
+	SYS_clock_gettime, SYS_gettimeofday,
+	SYS_getpid, SYS_gettid,
+	SYS_rt_sigreturn, SYS_rt_sigprocmask,
+	SYS_restart_syscall,
+	SYS_exit, SYS_exit_group,
 };
 
 static const int worker_only[] = {
-	SCMP_SYS(sendfile),	/* answers */
+	SYS_recvfrom, SYS_sendmmsg,	/* commands, answers */
 };
 
 /* What stdio asks of a descriptor before libtpms's complaints, which the worker
  * throws away, are written: answered as if it were closed. */
 static const int worker_refused[] = {
-	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(ioctl),
+	SYS_fstat, SYS_newfstatat, SYS_ioctl,
 };
 
 static const int monitor_only[] = {
-	SCMP_SYS(accept4),
-	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fdatasync),
-	SCMP_SYS(fstat), SCMP_SYS(newfstatat),
-	SCMP_SYS(fcntl),	/* OFD locks, flags */
-	SCMP_SYS(mlock2), SCMP_SYS(munlock),
-	SCMP_SYS(sendto),	/* syslog, sd_notify */
-	SCMP_SYS(wait4),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+	SYS_accept4,
+	SYS_getsockopt,	/* who connects to the socket by pid */
+	SYS_pread64, SYS_pwrite64, SYS_fdatasync,
+	SYS_fstat, SYS_newfstatat,
+	SYS_fcntl,	/* OFD locks, flags */
+	SYS_mlock2, SYS_munlock,
+	SYS_sendto,	/* syslog, sd_notify */
+	SYS_wait4,
+	SYS_clock_nanosleep, SYS_nanosleep,
 	/* What it gives to its successor when it is upgraded. */
-	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(socketpair),
-	SCMP_SYS(rt_sigaction),
+	SYS_memfd_create, SYS_ftruncate, SYS_socketpair,
+	SYS_rt_sigaction,
 };
 
-static int
-add(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)
+static void
+allow(struct syscall_filter *f, const int *calls, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		int rc = seccomp_rule_add(ctx, action, calls[i], 0);
-
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	syscall_filter_add(f, SECCOMP_RET_ALLOW, calls, n);
 }
 
-/* New memory, but none that can be executed. */
-static int
-allow_memory(scmp_filter_ctx ctx)
+/* A filter with what both processes need. */
+static void
+start_filter(struct syscall_filter *f, uint32_t otherwise)
 {
-	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-
-	if (rc < 0)
-		return rc;
-	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	syscall_filter_start(f, otherwise);
+	allow(f, common, COUNT(common));
+	/* New memory, but none that can be executed. */
+	syscall_filter_add_if(f, SECCOMP_RET_ALLOW, SYS_mmap,
+	    SYSCALL_BITS_CLEAR, 2, PROT_EXEC);
+	syscall_filter_add_if(f, SECCOMP_RET_ALLOW, SYS_mprotect,
+	    SYSCALL_BITS_CLEAR, 2, PROT_EXEC);
 }
 
-/* A filter with what both processes need; finish_filter loads it. */
-static int
-start_filter(scmp_filter_ctx *ctx, uint32_t otherwise)
+void
+sandbox_filter_worker(struct syscall_filter *f)
 {
-	int rc;
-
-	if ((*ctx = seccomp_init(otherwise)) == NULL)
-		return -ENOMEM;
-	/* All threads, or the data thread would stay outside. */
-	if ((rc = seccomp_attr_set(*ctx, SCMP_FLTATR_CTL_TSYNC, 1)) < 0 ||
-	    (rc = add(*ctx, SCMP_ACT_ALLOW, common, COUNT(common))) < 0)
-		return rc;
-	return allow_memory(*ctx);
+	start_filter(f, SECCOMP_RET_KILL_PROCESS);
+	allow(f, worker_only, COUNT(worker_only));
+	/* Its own data thread, out of a read. */
+	syscall_filter_add_if(f, SECCOMP_RET_ALLOW, SYS_tgkill, SYSCALL_EQUAL,
+	    2, WORKER_PARK_SIGNAL);
+	syscall_filter_add(f, SECCOMP_RET_ERRNO | EBADF, worker_refused,
+	    COUNT(worker_refused));
 }
 
-static int
-finish_filter(scmp_filter_ctx ctx, int rc, struct err *err)
+void
+sandbox_filter_monitor(struct syscall_filter *f)
 {
-	if (rc == 0)
-		rc = seccomp_load(ctx);
-	if (rc < 0)
-		rc = err_sys(err, -rc, "cannot load the seccomp filter");
-	seccomp_release(ctx);
-	return rc;
+	start_filter(f, SECCOMP_RET_ERRNO | EPERM);
+	allow(f, monitor_only, COUNT(monitor_only));
+	syscall_filter_add_if(f, SECCOMP_RET_ALLOW, SYS_kill, SYSCALL_EQUAL, 1,
+	    WORKER_CANCEL_SIGNAL);
 }
 
 int
 sandbox_syscalls_worker(struct err *err)
 {
-	scmp_filter_ctx ctx;
-	int rc;
+	struct syscall_filter f;
 
-	rc = start_filter(&ctx, SCMP_ACT_KILL_PROCESS);
-	if (rc == 0)
-		rc = add(ctx, SCMP_ACT_ALLOW, worker_only, COUNT(worker_only));
-	/* Its own data thread, out of a read. */
-	if (rc == 0)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-		    SCMP_A2(SCMP_CMP_EQ, WORKER_PARK_SIGNAL));
-	if (rc == 0)
-		rc = add(ctx, SCMP_ACT_ERRNO(EBADF), worker_refused,
-		    COUNT(worker_refused));
-	return finish_filter(ctx, rc, err);
+	sandbox_filter_worker(&f);
+	return syscall_filter_load(&f, err);
 }
 
 int
 sandbox_syscalls_monitor(struct err *err)
 {
-	scmp_filter_ctx ctx;
-	int rc;
+	struct syscall_filter f;
 
-	rc = start_filter(&ctx, SCMP_ACT_ERRNO(EPERM));
-	if (rc == 0)
-		rc = add(ctx, SCMP_ACT_ALLOW, monitor_only,
-		    COUNT(monitor_only));
-	if (rc == 0)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
-		    SCMP_A1(SCMP_CMP_EQ, WORKER_CANCEL_SIGNAL));
-	return finish_filter(ctx, rc, err);
+	sandbox_filter_monitor(&f);
+	return syscall_filter_load(&f, err);
 }
 
 #else	/* SANITIZERS: their runtime makes system calls of its own */

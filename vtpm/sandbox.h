@@ -31,4 +31,9 @@ int sandbox_paths_supervisor(const int *remove_in, size_t n, struct err *err);
 int sandbox_syscalls_worker(struct err *err);
 int sandbox_syscalls_monitor(struct err *err);
 
+/* The lists alone, for the tests. */
+struct syscall_filter;
+void sandbox_filter_worker(struct syscall_filter *f);
+void sandbox_filter_monitor(struct syscall_filter *f);
+
 #endif

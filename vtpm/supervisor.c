@@ -21,7 +21,7 @@
 
 /* Exit status of a vtpmd whose monitor was killed. */
 #define MONITOR_KILLED 1
-#define TAKE_OVER_WORDS 9
+#define TAKE_OVER_WORDS (5 + SUPERVISOR_LEGACY)
 
 int
 supervisor_init(struct supervisor *s, struct err *err)
@@ -182,7 +182,7 @@ keep_over_exec(const struct supervisor *s, int handover, int flags)
 
 	for (size_t i = 0; i < 2; i++)
 		(void)fcntl(fds[i], F_SETFD, flags);
-	for (size_t i = 0; i < s->n_inherit; i++)
+	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
 		if (s->inherit[i] >= 0)
 			(void)fcntl(s->inherit[i], F_SETFD, flags);
 }
@@ -196,7 +196,7 @@ become_program(struct supervisor *s, int handover)
 
 	n = snprintf(option, sizeof(option), "--take-over=1,%d,%d,%d,%d",
 	    s->sock, handover, (int)s->monitor_pid, (int)s->worker);
-	for (size_t i = 0; i < s->n_inherit; i++)
+	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
 		n += snprintf(option + n, sizeof(option) - (size_t)n, ",%d",
 		    s->inherit[i]);
 	(void)end_child(&s->trial);
@@ -212,16 +212,16 @@ supervisor_inherit(struct supervisor *s, const char *text,
 	int version, *in = legacy->inherited;
 	int monitor, worker;
 
-	if (sscanf(text, "%d,%d,%d,%d,%d,%d,%d,%d,%d", &version,
+	if (sscanf(text, "%d,%d,%d,%d,%d,%d,%d,%d,%d,%d", &version,
 	    &s->before.sock, &legacy->handover, &monitor, &worker, &in[0],
-	    &in[1], &in[2], &in[3]) != TAKE_OVER_WORDS || version != 1)
+	    &in[1], &in[2], &in[3], &in[4]) != TAKE_OVER_WORDS || version != 1)
 		return err_set(err, ERR_USAGE, "--take-over is for vtpmd "
 		    "itself; to upgrade: vtpmctl upgrade");
 	s->before.monitor = monitor;
 	s->before.worker = worker;
 	(void)fcntl(s->before.sock, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(legacy->handover, F_SETFD, FD_CLOEXEC);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
 		if (in[i] >= 0)
 			(void)fcntl(in[i], F_SETFD, FD_CLOEXEC);
 	return 0;

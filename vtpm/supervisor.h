@@ -28,6 +28,9 @@ enum supervisor_ask {
 	SUPERVISOR_SWITCH,	/* runs it in the supervisor's place; the same */
 };
 
+/* Descriptors that go to a program in our place. */
+#define SUPERVISOR_LEGACY 5
+
 struct supervisor {
 	/* Set by the caller. */
 	struct channel_memory memory;
@@ -41,8 +44,8 @@ struct supervisor {
 	void (*ready)(void *arg);
 	void *arg;
 	char **argv;		/* as this program was started */
-	const int *inherit;	/* what a program in our place is given */
-	size_t n_inherit;
+	const int *inherit;	/* SUPERVISOR_LEGACY of them: what a program in
+				 * our place is given */
 
 	int sock;
 	int signals;
@@ -71,7 +74,7 @@ int supervisor_run(struct supervisor *s);
  * and processes of what is to be taken over, and what it inherits. */
 struct supervisor_legacy {
 	int handover;
-	int inherited[4];
+	int inherited[SUPERVISOR_LEGACY];
 };
 /* Takes what text says into s->before; supervisor_start may follow, and if it
  * does not, what was there goes on with supervisor_run. */

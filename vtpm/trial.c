@@ -11,8 +11,10 @@
 
 #include <libtpms/tpm_error.h>
 
+#include "nvram-crypt/crypto.h"
 #include "vtpm/handover.h"
 #include "vtpm/sandbox.h"
+#include "vtpm/worker.h"
 
 #define DOCUMENT_TIMEOUT_MS 10000
 
@@ -91,6 +93,9 @@ try_document(int sock, struct err *err)
 	void *map;
 	int rc;
 
+	if ((rc = crypto_prepare_fork(err)) < 0)
+		return rc;
+	worker_adopt_crypto();
 	if (tpm_setup(&storage) != TPM_SUCCESS)
 		return err_set(err, ERR_TPM, "libtpms does not start");
 	if ((rc = confine(sock, err)) < 0 ||

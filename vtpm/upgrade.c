@@ -197,7 +197,7 @@ fill_document(const struct monitor *m, struct handover_document *d,
 {
 	const struct journal *j = &m->channel.memory.shared->journal;
 	const struct journal_capture *c = journal_current(j);
-	enum journal_end end = journal_judge(j, UINT64_MAX);
+	enum journal_end end = journal_judge(j);
 
 	if ((end != JOURNAL_IDLE && end != JOURNAL_RERUN) ||
 	    c->size > sizeof(c->state))
@@ -301,8 +301,12 @@ switch_over(struct monitor *m, struct err *err)
 		return err_sys(err, errno, "cannot make a socket pair");
 	rc = supervisor_tell(m->supervisor, SUPERVISOR_SWITCH, ends[1], err);
 	close(ends[1]);
-	if (rc == 0 && (rc = send_all(m, ends[0], err)) == 0 &&
-	    (rc = await_ready(ends[0], err)) == 0)
+	if (rc == 0)
+		rc = send_all(m, ends[0], err);
+	/* One that has gone already may have said why. */
+	if (rc == 0 || rc == ERR_CLOSED)
+		rc = await_ready(ends[0], err);
+	if (rc == 0)
 		rc = handover_send(ends[0], HANDOVER_GO, 0, NULL, 0, -1, err);
 	close(ends[0]);
 	return rc;

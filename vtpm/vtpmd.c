@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <openssl/crypto.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,16 +37,17 @@ struct vtpmd {
 	struct listen_address address;
 	char *user;
 	bool logs_elsewhere;	/* than to standard error */
-	int listen_fd, listen_dir;
+	int listen_fd, listen_dir, listen_pid_fd;
 	struct pid_file pid_file;
 	int daemon_ready;
 	struct monitor_start monitor;
 	struct supervisor supervisor;
 	/* What a newer program in our place is given. */
-	int legacy[4];
+	int legacy[SUPERVISOR_LEGACY];
 };
 
-enum { LEGACY_LISTEN, LEGACY_LISTEN_DIR, LEGACY_PID_DIR, LEGACY_LOG };
+enum { LEGACY_LISTEN, LEGACY_LISTEN_DIR, LEGACY_LISTEN_PID, LEGACY_PID_DIR,
+	LEGACY_LOG };
 
 /* Whom root becomes; NULL when this is not root. */
 static char *
@@ -75,10 +75,10 @@ choose_user(const struct options *o, struct config *config)
 static void
 begin_worker(struct channel *c)
 {
-	int keep[] = { c->orders, c->needs, c->memory.answers_fd };
+	int keep[] = { c->orders, c->needs };
 	struct err err = { 0 };
 
-	if (sandbox_descriptors(keep, 3, &err) < 0 ||
+	if (sandbox_descriptors(keep, 2, &err) < 0 ||
 	    sandbox_paths(&err) < 0)
 		_exit(1);
 }
@@ -139,27 +139,23 @@ run_monitor(void *arg, int sock)
 	return monitor_start(&d->monitor, sock);
 }
 
-/* Before the first fork, so that monitor and workers share the tables; see
- * worker.c. Without the texts of OpenSSL's errors: 60 kB in each process, for
- * what never happens and is told by number then. */
 static int
 prepare_processes(struct vtpmd *d, struct err *err)
 {
 	int rc;
 
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
-	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
-		return crypto_error(err, "starting");
 	if ((rc = crypto_prepare_fork(err)) < 0 ||
 	    (rc = channel_memory_make(&d->supervisor.memory, err)) < 0)
 		return rc;
 	d->monitor = (struct monitor_start){ .options = &d->options,
 		.config = &d->config, .path = d->address.path,
 		.user = d->user, .logs_elsewhere = d->logs_elsewhere,
-		.listen_fd = d->listen_fd, .handover = d->monitor.handover,
+		.listen_fd = d->listen_fd,
+		.listen_pid_fd = d->listen_pid_fd, .handover = d->monitor.handover,
 		.memory = d->supervisor.memory };
 	d->legacy[LEGACY_LISTEN] = d->listen_fd;
 	d->legacy[LEGACY_LISTEN_DIR] = d->listen_dir;
+	d->legacy[LEGACY_LISTEN_PID] = d->listen_pid_fd;
 	d->legacy[LEGACY_PID_DIR] = d->pid_file.dir;
 	d->legacy[LEGACY_LOG] = log_file();
 	d->supervisor.monitor = run_monitor;
@@ -168,7 +164,6 @@ prepare_processes(struct vtpmd *d, struct err *err)
 	d->supervisor.ready = tell_ready;
 	d->supervisor.arg = d;
 	d->supervisor.inherit = d->legacy;
-	d->supervisor.n_inherit = 4;
 	return 0;
 }
 
@@ -213,6 +208,7 @@ start(struct vtpmd *d, struct err *err)
 	if (d->options.pid_file != NULL && (rc = pid_file_write(&d->pid_file,
 	    d->options.pid_file, err)) < 0)
 		return rc;
+	d->listen_pid_fd = listen_by_pid();
 	if ((rc = prepare_processes(d, err)) < 0 ||
 	    (rc = supervisor_start(&d->supervisor, err)) < 0)
 		return rc;
@@ -230,6 +226,7 @@ take_over(struct vtpmd *d, struct supervisor_legacy *legacy, struct err *err)
 
 	d->listen_fd = legacy->inherited[LEGACY_LISTEN];
 	d->listen_dir = legacy->inherited[LEGACY_LISTEN_DIR];
+	d->listen_pid_fd = legacy->inherited[LEGACY_LISTEN_PID];
 	d->pid_file.dir = legacy->inherited[LEGACY_PID_DIR];
 	d->monitor.handover = legacy->handover;
 	if (d->options.pid_file != NULL)
@@ -309,7 +306,8 @@ int
 main(int argc, char **argv)
 {
 	static struct vtpmd d = {
-		.listen_fd = -1, .listen_dir = -1, .daemon_ready = -1,
+		.listen_fd = -1, .listen_dir = -1, .listen_pid_fd = -1,
+		.daemon_ready = -1,
 		.pid_file.dir = -1, .monitor.handover = -1,
 	};
 	struct err err = { 0 };

@@ -108,6 +108,12 @@ fault_size(struct store *s)
 }
 
 static int
+fault_reserve(struct store *s, uint64_t size)
+{
+	return size <= ((struct fault_store *)s)->size ? 0 : -ENOSPC;
+}
+
+static int
 fault_vanished(struct store *s, char *where, size_t where_size)
 {
 	(void)s;
@@ -127,6 +133,7 @@ static const struct store_ops fault_ops = {
 	.write = fault_write,
 	.sync = fault_sync,
 	.size = fault_size,
+	.reserve = fault_reserve,
 	.vanished = fault_vanished,
 	.close = fault_close,
 };
@@ -200,6 +207,12 @@ unsigned int
 fault_store_operations(const struct fault_store *fs)
 {
 	return fs->operations;
+}
+
+bool
+fault_store_stopped(const struct fault_store *fs)
+{
+	return fs->stopped;
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef TESTS_FAULT_FAULT_STORE_H
 #define TESTS_FAULT_FAULT_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,8 @@ void fault_store_fail_at(struct fault_store *fs, unsigned int operation,
 /* The same, and everything after it fails too, with EIO. */
 void fault_store_stop_at(struct fault_store *fs, unsigned int operation,
     size_t bytes);
+/* Whether that point was reached. */
+bool fault_store_stopped(const struct fault_store *fs);
 /* Counts from 0 again and fails nothing. */
 void fault_store_disarm(struct fault_store *fs);
 /* The machine (or the process) goes down and comes up again. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Makes memory, locked memory, system calls on files and sockets, and OpenSSL
- * fail pseudo-randomly, by the input's own seed (reads and writes also do only a
- * part), and random numbers and the time the same in every run: so an input that
- * finds something finds it again. Works by the linker's --wrap, which catches
+ * fail pseudo-randomly, by the input's own seed (reads and writes also do only
+ * a part), and random numbers and the time the same in every run: so an input
+ * that finds something finds it again. Works by the linker's --wrap, which catches
  * the calls of our own code only; fuzz.am lists the functions. What a process
  * does once, at its start (fetching OpenSSL's algorithms, making the shared
  * memory), does not fail: nothing could be tried after it.

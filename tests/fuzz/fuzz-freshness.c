@@ -152,7 +152,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t failing[4] = { 0 }, mode = 0, n = 0;
 	int rc, confirmed = -1, closed = -1;
 	struct freshness *f;
-	uint64_t epoch = 0;
+	struct freshness_grant grant = { 0 };
 	bool touched;
 
 	if (native == NULL)
@@ -174,14 +174,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)fail_end();
 		return 0;
 	}
-	rc = freshness_acquire(f, &c, (mode & MODE_ACCEPT) != 0, &epoch, NULL);
+	rc = freshness_acquire(f, &c, (mode & MODE_ACCEPT) != 0, &grant, NULL);
 	if (!touched)
-		check_untouched(&c, (mode & MODE_ACCEPT) != 0, rc, epoch);
+		check_untouched(&c, (mode & MODE_ACCEPT) != 0, rc, grant.epoch);
 	if (rc == 0 && (confirmed = freshness_confirm(f, NULL)) == 0)
-		closed = freshness_release(f, released, NULL);
+		closed = freshness_release(f, released, (mode & 1) != 0,
+		    NULL);
 	(void)fail_end();
 	freshness_free(f);
 	if (!touched && rc == 0)
-		check_after(&c, epoch, confirmed, closed);
+		check_after(&c, grant.epoch, confirmed, closed);
 	return 0;
 }

@@ -2,8 +2,9 @@
 /*
  * State that comes from outside (SET_STATEBLOB, an incoming migration) or from
  * the file, into libtpms. Input after fail_begin's: which (1: 0 permanent, 1
- * volatile, 2 both), then changes of good blobs: which (1), offset (2), size
- * (1), bytes; or with bit 7 of which the permanent blob itself.
+ * volatile, 2 both; 4: the volatile one's checksum is made right), then changes
+ * of good blobs: which (1), offset (2), size (1), bytes; or with bit 7 of which
+ * the permanent blob itself.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #define BLOB_MAX 65536u
 #define OURS 0x01500001u	/* an NV index that tells our TPM from others */
 
-enum { MODE_VOLATILE = 1, MODE_BOTH = 2, MODE_RAW = 0x80 };
+enum { MODE_VOLATILE = 1, MODE_BOTH = 2, MODE_CHECKSUM = 4, MODE_RAW = 0x80 };
 
 struct blob {
 	uint8_t bytes[BLOB_MAX];
@@ -168,6 +169,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		change(&in, i.blobs);
 	}
+	if (i.mode & MODE_CHECKSUM)
+		volatile_checksum(i.blobs[1].bytes, i.blobs[1].size);
 	contained_run(take, &i);
 	return 0;
 }

@@ -235,6 +235,12 @@ for name, at in (("handed-out", 48), ("progress", 74320)):
          struct.pack(">BHBBIB", 0, 12, 1, JOURNAL_BYTES, at, 3) + b"\xff" * 3 +
          random8)
 
+# The captured volatile state, with its checksum made right
+for at in (10, 400, 2000):
+    seed("journal", f"state-checked-{at}", NONE +
+         struct.pack(">BHBBIB", 0x80, 12, 1, JOURNAL_BYTES, 74320 + 12 + at,
+                     4) + b"\xff" * 4 + random8)
+
 # state-blob: mode, changes: which, offset, size, bytes
 seed("state-blob", "good", NONE + b"\2")
 seed("state-blob", "good-failing", SOME + b"\2")
@@ -248,6 +254,12 @@ seed("state-blob", "permanent-header", NONE + b"\2" +
      struct.pack(">BHB", 0, 0, 8) + b"\xff" * 8)
 seed("state-blob", "libtpms-crash-audit-hash", NONE + b"\0" +
      struct.pack(">BHB", 0, 927, 29) + b"\xff" * 28 + b"\0")
+for at in (10, 400, 2000, 5000):
+    seed("state-blob", f"volatile-checked-{at}", NONE + b"\6" +
+         struct.pack(">BHB", 1, at, 4) + b"\xff" * 4)
+for at in (24, 8994):
+    seed("state-blob", f"libtpms-crash-volatile-{at}", NONE + b"\6" +
+         struct.pack(">BHB", 1, at, 1) + b"\xff")
 
 
 # kmip: mode, operation, message or the payload's items

@@ -383,7 +383,7 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 	if (fail_now())
 		return err_sys(err, EIO, "cannot write");
 	memset(h, 0, sizeof(*h));
-	h->file = the.memory.answers_fd;
+	h->file = the.monitor.signal_fd;
 	h->record = -1;
 	return 0;
 }
@@ -530,8 +530,6 @@ end(void)
 		if (the.clients[i] >= 0)
 			close(the.clients[i]);
 	munmap(the.memory.shared, sizeof(*the.memory.shared));
-	munmap(the.memory.answers, JOURNAL_ANSWERS);
-	close(the.memory.answers_fd);
 }
 
 void

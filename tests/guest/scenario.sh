@@ -97,3 +97,25 @@ three_resets() {
 	guest_wait 90
 	is "$MODEL $banks: after the third it powers off" $? 0 || guest_explain
 }
+
+# The processes of the guest's vTPM, children of the one that was started.
+vtpmd_pid() {
+	pgrep -P "$GUEST_PID" -x vtpmd
+}
+
+monitor_pid() {
+	pgrep -P "$(vtpmd_pid)" -x vtpmd-monitor
+}
+
+worker_pid() {
+	pgrep -P "$(vtpmd_pid)" -x vtpmd-worker 2>/dev/null
+}
+
+# Counts in $kills.
+kills=0
+kill_worker() {
+	local worker
+
+	worker=$(worker_pid) && kill -KILL "$worker" 2>/dev/null &&
+	    kills=$((kills + 1))
+}

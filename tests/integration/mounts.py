@@ -9,6 +9,9 @@ import sys
 
 import wire
 
+sys.path.insert(0, os.path.join(wire.SRC, "tests", "fault"))
+import fault_dir  # noqa: E402
+
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MNT_DETACH = 2
@@ -94,7 +97,7 @@ class Disk:
 
 
 class FaultDir:
-    """tests/fault/fault-dir.py on a directory with one file in it."""
+    """tests/fault/fault_dir.py on a directory with one file in it."""
 
     def __init__(self, place, file):
         self.backing = place.path("backing")
@@ -103,21 +106,23 @@ class FaultDir:
         os.mkdir(self.path)
         self.file = os.path.join(self.path, os.path.basename(file))
         os.rename(file, os.path.join(self.backing, os.path.basename(file)))
+        # Mounted here: who is not root loses the right to it by execve.
+        fuse = fault_dir.mount(self.path)
         self.p = subprocess.Popen(
-            [sys.executable, os.path.join(wire.SRC, "tests", "fault",
-                                          "fault-dir.py"),
-             self.path, self.backing], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True)
+            [sys.executable, fault_dir.__file__, f"fd={fuse}", self.backing],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            pass_fds=[fuse])
+        os.close(fuse)
         atexit.register(self.close)
         if self.p.stdout.readline() != "ready\n":
-            raise RuntimeError("fault-dir.py does not start")
+            raise RuntimeError("fault_dir.py does not start")
 
     def tell(self, command):
         self.p.stdin.write(command + "\n")
         self.p.stdin.flush()
         answer = self.p.stdout.readline().strip()
         if not answer or answer.startswith("error"):
-            raise RuntimeError(f"fault-dir.py {command}: {answer}")
+            raise RuntimeError(f"fault_dir.py {command}: {answer}")
         return answer
 
     def calls(self):

@@ -314,7 +314,8 @@ class Vtpmd:
         return self.wait_end()
 
     def child(self, name):
-        return [x for x in children(self.p.pid) if comm(x) == name][0]
+        """The youngest: one that it replaces may still be there."""
+        return [x for x in children(self.p.pid) if comm(x) == name][-1]
 
     def monitor(self):
         return self.child("vtpmd-monitor")

@@ -4,8 +4,8 @@
  * worker that is otherwise vtpmd's. Command code 0x2000PPPP runs probe PPPP in
  * the worker, 0x2001PPPP has the monitor's storage run it there; the answer's
  * response code is 0 if it could, else errno. 0x2002PPPP asks the monitor for
- * need PPPP, 0x2003PPPP answers an order PPPP that there is not, 0x2004PPPP fills
- * what the worker leaves to the next one with byte PPPP, and dies.
+ * need PPPP, 0x2003PPPP answers an order PPPP that there is not, 0x2004PPPP
+ * fills what the worker leaves to the next one with byte PPPP, and dies.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -122,7 +122,8 @@ Test(freshness, older_copy)
 	cr_assert_not_null(strstr(fixture_log, "file_epoch=1 record_epoch=2"));
 	cr_assert_eq(take(&nv, true, &err), 0);
 	cr_assert_not_null(strstr(fixture_log, "event=freshness.accepted"));
-	cr_assert_eq(nvram_header(nv)->epoch, 3);
+	/* One is left out: it may be in a file and in no record. */
+	cr_assert_eq(nvram_header(nv)->epoch, 4);
 	cr_assert_eq(fixture_commit(nv, 2), 0);
 	cr_assert_eq(nvram_release(nv, NULL), 0);
 	nvram_close(nv);
@@ -171,15 +172,15 @@ Test(freshness, two_owners_of_two_copies)
 	struct freshness *other;
 	struct freshness_claim claim;
 	struct err err = { 0 };
+	struct freshness_grant grant;
 	struct nvram *nv;
-	uint64_t epoch;
 
 	cr_assert_eq(take(&nv, false, NULL), 0);
 	nvram_claim(nv, &claim);
 	cr_assert_eq(freshness_native(&other, fx.native, NULL), 0);
-	cr_assert_eq(freshness_acquire(other, &claim, false, &epoch, &err),
+	cr_assert_eq(freshness_acquire(other, &claim, false, &grant, &err),
 	    ERR_BUSY);
-	cr_assert_eq(freshness_acquire(other, &claim, true, &epoch, &err),
+	cr_assert_eq(freshness_acquire(other, &claim, true, &grant, &err),
 	    ERR_BUSY);
 	cr_assert_eq(freshness_forget(other, fixture_uuid, &err), ERR_BUSY);
 	freshness_free(other);
@@ -387,11 +388,13 @@ Test(freshness, fork_while_opening)
 }
 
 /*
- * The crash matrix. An opening is: record OPENING, harden (3 operations on the
- * file), superblock (2), its copy (1), record OPEN. The file stops before each
- * of its operations, power is cut in each way, and the record may have lost its
- * last write as well. It must open again without an administrator, and the copy
- * from before the last clean close must not.
+ * The crash matrix, of openings that do nothing else; test-opening.c has the
+ * rest. One after a clean close is a write of the superblock. Any other is:
+ * record OPENING, harden (3 operations on the file), superblock (2), its copy
+ * (1). The file stops before each of its operations, power is cut in each way,
+ * and the record may have lost its last write as well. It must open again
+ * without an administrator, and the copy from before the last clean close must
+ * not.
  */
 static void
 crash_once(bool was_clean, unsigned int op, int cut, bool lose_record)
