@@ -94,22 +94,37 @@ ask(void *arg, const struct command *c, struct answer *a, struct err *err)
 	return 0;
 }
 
-static const char *
-capture(const struct command *c)
+/* What the worker does before it runs a command. */
+static enum journal_trace
+trace(const struct command *c)
 {
-	uint64_t number = ++here.number;
+	enum journal_trace trace = journal_trace_of(c->bytes, c->size);
+
+	here.number++;
+	if (trace == JOURNAL_TRACE_LOG && !journal_log_prepare(here.journal,
+	    here.number, c->bytes, c->size))
+		trace = JOURNAL_TRACE_CAPTURE;
+	return trace;
+}
+
+/* And after. */
+static const char *
+capture(enum journal_trace trace)
+{
+	uint64_t number = here.number;
 
 	if (here.prepared) {
 		journal_capture_publish(here.journal, number);
 		return "whole, while the disk syncs";
 	}
-	if (journal_is_harmless(c->bytes, c->size)) {
+	if (trace == JOURNAL_TRACE_NOTHING) {
 		journal_unchanged(here.journal, number);
 		return "none";
 	}
-	if (journal_is_repeatable(c->bytes, c->size) &&
-	    journal_log(here.journal, number, c->bytes, c->size))
+	if (trace == JOURNAL_TRACE_LOG) {
+		journal_log_publish(here.journal, number);
 		return "noted in the log";
+	}
 	return journal_capture(here.journal, number) == 0 ? "whole" : "fails";
 }
 
@@ -118,18 +133,22 @@ static int
 run(const struct command *c, struct answer *a, double *command_us,
     double *capture_us, const char **how, struct err *err)
 {
-	double start, ran;
+	double start, begun, ran;
+	enum journal_trace kind;
 	int rc;
 
 	here.running = true;
 	here.prepared = false;
 	here.store_us = 0;
+	begun = now_us();
+	kind = trace(c);
 	start = now_us();
 	rc = ask(NULL, c, a, err);
 	ran = now_us();
 	here.running = false;
-	*how = capture(c);
-	*capture_us = now_us() - ran - here.clock_us + here.store_us;
+	*how = capture(kind);
+	*capture_us = now_us() - ran + start - begun - 2 * here.clock_us +
+	    here.store_us;
 	*command_us = ran - start - here.clock_us - here.store_us;
 	return rc;
 }
