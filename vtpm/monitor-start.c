@@ -101,9 +101,12 @@ start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
 	int rc;
 
-	if ((rc = open_storage(s, m, err)) < 0)
+	if ((rc = open_storage(s, m, err)) < 0 ||
+	    (rc = supervisor_spawned(m->supervisor, &m->channel, &m->worker,
+	    err)) < 0)
 		return rc;
-	if (s->user != NULL && (rc = sandbox_drop_user(s->user, err)) < 0)
+	if (s->user->name != NULL &&
+	    (rc = sandbox_drop_user(s->user, err)) < 0)
 		return rc;
 	/* Before anybody is told, who may look or unmount. */
 	if (chdir("/") < 0)
@@ -122,7 +125,9 @@ take_over(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
 	int rc;
 
-	if ((rc = upgrade_receive(m, s->handover, s->options->nvram,
+	if ((rc = supervisor_spawned(m->supervisor, &m->channel, &m->worker,
+	    err)) < 0 ||
+	    (rc = upgrade_receive(m, s->handover, s->options->nvram,
 	    err)) < 0)
 		return rc;
 	name_vm(m);
@@ -134,8 +139,9 @@ start(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
 	int rc;
 
+	/* It sets itself up meanwhile. */
 	if ((rc = take_signals(m, err)) < 0 ||
-	    (rc = supervisor_spawn(m->supervisor, &m->channel, &m->worker,
+	    (rc = supervisor_tell(m->supervisor, SUPERVISOR_SPAWN, -1,
 	    err)) < 0)
 		return rc;
 	return s->handover >= 0 ? take_over(s, m, err) :
