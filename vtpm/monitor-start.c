@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -40,13 +41,21 @@ take_signals(struct monitor *m, struct err *err)
 	return 0;
 }
 
+/* It may take long to be typed; who does not live to see it is not waited
+ * for. */
 static int
-read_passphrase(const struct options *o, struct secret **passphrase,
-    struct err *err)
+read_passphrase(const struct options *o, int supervisor,
+    struct secret **passphrase, struct err *err)
 {
+	struct pollfd p[] = { { o->passphrase_fd, POLLIN, 0 },
+		{ supervisor, 0, 0 } };
+
 	*passphrase = NULL;
 	if (o->passphrase_fd < 0)
 		return 0;
+	if (poll(p, 2, -1) > 0 && p[1].revents != 0)
+		return err_set(err, ERR_CLOSED, "the supervising process is "
+		    "gone");
 	*passphrase = secret_read_fd(o->passphrase_fd, PASSPHRASE_MAX, err);
 	if (*passphrase == NULL)
 		return err->code;
@@ -70,7 +79,8 @@ open_storage(const struct monitor_start *s, struct monitor *m,
 	struct secret *passphrase;
 	int rc;
 
-	if ((rc = read_passphrase(s->options, &passphrase, err)) < 0)
+	if ((rc = read_passphrase(s->options, m->supervisor, &passphrase,
+	    err)) < 0)
 		return rc;
 	rc = storage_open(&m->storage, s->options->nvram, s->config,
 	    passphrase, err);

@@ -21,7 +21,8 @@
 #define END_TIMEOUT_MS 10000
 
 /* Places in the poll set. */
-enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_LISTEN_PID, P_TRIAL, P_CLIENTS,
+enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_LISTEN_PID, P_TRIAL,
+	P_SUPERVISOR, P_CLIENTS,
 	P_LAST = P_CLIENTS + MONITOR_CLIENTS };
 
 uint64_t
@@ -140,6 +141,19 @@ on_signal(struct monitor *m)
 	}
 }
 
+/* It says nothing unasked: it has died, and what should have followed it has
+ * not (supervisor.c). */
+static void
+on_supervisor(struct monitor *m)
+{
+	log_error("ending: the supervising process is gone");
+	m->exit_status = 1;
+	if (m->disowned)
+		m->ended = true;
+	else
+		monitor_end(m);
+}
+
 static void
 on_connection(struct monitor *m, int listen_fd)
 {
@@ -216,6 +230,8 @@ poll_set(const struct monitor *m, struct pollfd *p)
 		m->listen_pid_fd, POLLIN, 0 };
 	p[P_TRIAL] = (struct pollfd){ m->upgrade.state == UPGRADE_TRIAL ?
 		m->upgrade.sock : -1, POLLIN, 0 };
+	p[P_SUPERVISOR] = (struct pollfd){ m->ending ? -1 : m->supervisor,
+		POLLIN, 0 };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++) {
 		const struct client *c = &m->clients[i];
 
@@ -314,6 +330,8 @@ monitor_run(struct monitor *m)
 			order_answered(m);
 			next_order(m);
 		}
+		if (p[P_SUPERVISOR].revents != 0)
+			on_supervisor(m);
 		if (p[P_TRIAL].revents != 0 &&
 		    m->upgrade.state == UPGRADE_TRIAL) {
 			upgrade_trial_answered(m);
