@@ -19,6 +19,9 @@
  * guest's included (an RSA key takes seconds), and for its last one. */
 #define ORDER_TIMEOUT_MS 60000
 #define END_TIMEOUT_MS 10000
+/* Between two looks for the file's name while nothing is stored: often enough
+ * to rescue it, seldom enough for hundreds of monitors on a host. */
+#define LOOK_MS 60000
 
 /* Places in the poll set. */
 enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_LISTEN_PID, P_TRIAL,
@@ -39,7 +42,8 @@ monitor_init(struct monitor *m)
 {
 	*m = (struct monitor){ .listen_fd = -1, .listen_pid_fd = -1, .signal_fd = -1,
 		.supervisor = -1, .data_fd = -1, .upgrade.sock = -1,
-		.channel = { .orders = -1, .needs = -1 } };
+		.channel = { .orders = -1, .needs = -1 },
+		.look_at = monitor_now() + LOOK_MS };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		client_init(&m->clients[i], -1);
 }
@@ -267,13 +271,14 @@ next_order(struct monitor *m)
 }
 
 /* Milliseconds until the worker, or a program that is tried, has to have
- * answered; -1: nobody owes anything. */
+ * answered, or the file's name is looked for; -1: nothing of that. */
 static int
 patience(const struct monitor *m)
 {
-	uint64_t now = monitor_now(), until = UINT64_MAX;
+	uint64_t now = monitor_now();
+	uint64_t until = m->disowned ? UINT64_MAX : m->look_at;
 
-	if (m->order.active)
+	if (m->order.active && m->order.deadline < until)
 		until = m->order.deadline;
 	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline < until)
 		until = m->upgrade.deadline;
@@ -287,6 +292,9 @@ on_deadline(struct monitor *m)
 {
 	uint64_t now = monitor_now();
 
+	if (m->look_at <= now && !m->disowned)
+		m->look_at = storage_look(m->storage) ? UINT64_MAX :
+		    now + LOOK_MS;
 	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline <= now)
 		upgrade_trial_answered(m);
 	if (!m->order.active || m->order.deadline > now)
