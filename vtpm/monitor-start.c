@@ -186,8 +186,10 @@ monitor_start(const struct monitor_start *s, int supervisor)
 	m.channel.memory = s->memory;
 	if ((rc = start(s, &m, &err)) < 0) {
 		tell_failure(s, &err);
-		/* What was taken over is still the other's. */
-		if (s->handover < 0)
+		/* What was to be taken over is still the other's. */
+		if (s->handover >= 0)
+			storage_abandon(m.storage);
+		else
 			(void)storage_close(m.storage, &ignored);
 		return err_exit_status(rc);
 	}

@@ -359,7 +359,9 @@ monitor_run(struct monitor *m)
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		if (m->clients[i].fd >= 0)
 			client_close(&m->clients[i]);
-	if (!m->disowned && storage_close(m->storage, &err) < 0) {
+	if (m->disowned) {
+		storage_abandon(m->storage);
+	} else if (storage_close(m->storage, &err) < 0) {
 		log_error("%s", err.text);
 		m->exit_status = 1;
 	}

@@ -104,6 +104,17 @@ out:
 	return rc;
 }
 
+void
+storage_abandon(struct storage *s)
+{
+	if (s == NULL)
+		return;
+	nvram_close(s->nv);
+	freshness_free(s->freshness);
+	native_free(s->native);
+	free(s);
+}
+
 int
 storage_close(struct storage *s, struct err *err)
 {
@@ -113,10 +124,7 @@ storage_close(struct storage *s, struct err *err)
 		return 0;
 	look_for_name(s, true);
 	rc = nvram_release(s->nv, err);
-	nvram_close(s->nv);
-	freshness_free(s->freshness);
-	native_free(s->native);
-	free(s);
+	storage_abandon(s);
 	return rc;
 }
 

@@ -55,6 +55,8 @@ struct storage_handover {
 };
 int storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err);
+/* Without a word to file or record: they are another process's now. */
+void storage_abandon(struct storage *s);
 /* Takes the descriptors; path is for messages. Writes nothing. */
 int storage_adopt(struct storage **out, const struct storage_handover *h,
     const char *path, struct err *err);

@@ -84,6 +84,12 @@ storage_look(struct storage *s)
 	return false;
 }
 
+void
+storage_abandon(struct storage *s)
+{
+	free(s);
+}
+
 int
 storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err)
