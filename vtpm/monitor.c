@@ -145,11 +145,15 @@ on_signal(struct monitor *m)
 	}
 }
 
-/* It says nothing unasked: it has died, and what should have followed it has
- * not (supervisor.c). */
+/* It says nothing unasked: it has died. The death signal that should end this
+ * process comes after its files are closed; if none comes (supervisor.c), this
+ * is the end all the same. */
 static void
 on_supervisor(struct monitor *m)
 {
+	static const struct timespec pause = { .tv_nsec = 200 * 1000000 };
+
+	nanosleep(&pause, NULL);
 	log_error("ending: the supervising process is gone");
 	m->exit_status = 1;
 	if (m->disowned)
