@@ -6,14 +6,11 @@
 #include "base/err.h"
 
 /* Was a command read into the buffer that begun does not count yet? The data
- * thread clears the header before it reads. */
+ * thread takes the last one out before it reads. */
 static bool
 command_taken(const struct journal *j)
 {
-	for (size_t i = 0; i < TPM_HEADER_SIZE; i++)
-		if (j->command[i] != 0)
-			return true;
-	return false;
+	return atomic_load(&j->command_head) != 0;
 }
 
 const struct journal_capture *
@@ -84,7 +81,7 @@ journal_settle(struct journal *j)
 {
 	uint64_t begun = atomic_load(&j->begun);
 
-	memset(j->command, 0, TPM_HEADER_SIZE);
+	journal_take_out(j);
 	journal_set(&j->captured, begun);
 	journal_set(&j->answered, begun);
 	journal_set(&j->run, begun);
@@ -107,7 +104,7 @@ journal_resume(struct journal *j, enum resume how)
 	}
 	if (begun == atomic_load(&j->answered))
 		journal_set(&j->begun, ++begun);
-	memset(j->command, 0, TPM_HEADER_SIZE);
+	journal_take_out(j);
 	journal_set(&j->captured, begun - 1);
 	journal_set(&j->answered, begun - 1);
 	journal_set(&j->run, begun - 1);

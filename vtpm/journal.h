@@ -89,7 +89,10 @@ struct journal {
 	uint32_t command_size;
 	uint8_t handed_out;		/* not 0: the volatile state has left by
 					 * STORE_VOLATILE or GET_STATE */
-	uint8_t command[JOURNAL_COMMAND];
+	union {
+		_Atomic uint64_t command_head;	/* 0: there is none */
+		uint8_t command[JOURNAL_COMMAND];
+	};
 	uint8_t answer[JOURNAL_ANSWER_MAX];
 	struct journal_capture captures[2];
 	uint32_t kept_size;
@@ -103,6 +106,15 @@ static inline void
 journal_set(_Atomic uint64_t *counter, uint64_t value)
 {
 	atomic_store_explicit(counter, value, memory_order_release);
+}
+
+/* From here on a command that is found there is the next one. In one store:
+ * whoever dies here leaves it whole or not at all, for half a command must not
+ * be run again. */
+static inline void
+journal_take_out(struct journal *j)
+{
+	atomic_store_explicit(&j->command_head, 0, memory_order_release);
 }
 
 /* What became of the command that a dead worker was at. */

@@ -192,8 +192,7 @@ serve_taken(struct worker *w, int fd, size_t have)
 	run(w, have, &response, &size);
 	if (trace == JOURNAL_TRACE_LOG && !tpm_response_is_success(response, size))
 		trace = JOURNAL_TRACE_NOTHING;
-	/* From here on a command in the buffer is the next one. */
-	memset(j->command, 0, TPM_HEADER_SIZE);
+	journal_take_out(j);
 	rc = journal_answer(j, response, size);
 	/* Only now: before run counts it, its effect must not be kept. */
 	keep_first(w, trace, number, since);

@@ -62,6 +62,18 @@ Test(journal, judges_every_moment_of_a_command)
 	cr_assert_eq(judge(9, 8, 8, 7, true, 0x80), JOURNAL_LOST_PENDING);
 }
 
+/* Of a command that is taken out nothing is left that could be run again. */
+Test(journal, a_command_is_whole_or_gone)
+{
+	static const uint8_t command[] = { 0x80, 1, 0, 0, 0, 20, 0, 0, 1, 0x7e };
+
+	judge(8, 7, 7, 7, true, 0x80);
+	memcpy(journal.command, command, sizeof(command));
+	cr_assert_eq(journal_judge(&journal), JOURNAL_RERUN);
+	journal_take_out(&journal);
+	cr_assert_eq(journal_judge(&journal), JOURNAL_RETRY);
+}
+
 Test(journal, part_of_an_answer_is_no_answer)
 {
 	judge(8, 8, 7, 8, false, 0);
