@@ -148,7 +148,7 @@ for_whom(const struct monitor *m, enum resume resume)
 	if (m->data_fd >= 0 && !(m->interrupted.active &&
 	    m->interrupted.order.type == ORDER_DATA_FD))
 		return resume;
-	/* Which sends nothing, and without it the state would be an older one. */
+	/* This sends nothing; without it the state would be an older one. */
 	if (resume == RESUME_REPEAT)
 		return resume;
 	return resume == RESUME_FAILED || resume == RESUME_FAILED_ANSWER ?

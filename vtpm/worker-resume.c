@@ -42,8 +42,8 @@ worker_restore(struct worker *w)
 /*
  * Gets the TPM where it was when the guest was told: with the random generator
  * that the first worker had, so that a command which draws from it (a session's
- * nonce) gives the same again. It never gives it twice to anybody: what it gives
- * either is what the guest has, or goes no further than here. A generator that
+ * nonce) gives the same again. Nothing is given twice: it either is what the
+ * guest has, or goes no further than here. A generator that
  * has been drawn from since the capture would give another command's bytes, and
  * then gets fresh entropy first.
  */

@@ -5,8 +5,8 @@
  * fail_begin's: what to do first (1: enum resume; bit 7: the captured state's
  * checksum is made right), how much of the answer is said to be sent (2), how
  * many changes, and those of what an honest worker left: a field (1) and its
- * value (8; of STATE_BYTE offset and byte, 4 each), or the field BYTES, offset (4), size (1) and bytes. What follows,
- * the guest sends.
+ * value (8; of STATE_BYTE and its like: offset and byte, 4 each), or the field
+ * BYTES, offset (4), size (1) and bytes. What follows, the guest sends.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -105,7 +105,7 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
 
 /* -- one run -- */
 
-/* As the honest worker does with the last one: it lies there with its answer. */
+/* As the honest worker does; the last one lies there with its answer. */
 static void
 succeeding(struct journal *j, const uint8_t *command, size_t size)
 {
@@ -281,8 +281,8 @@ succeed(void *arg)
 	(void)journal_judge(&memory.shared->journal);
 	possible = is_answer_possible(&memory.shared->journal);
 	worker_obey(&worker);
-	/* What was kept is run again to its answer, and nobody waits, or the TPM
-	 * is off. */
+	/* What was kept has been run again to its answer, or the TPM is off;
+	 * nobody waits. */
 	FUZZ_ASSERT(resume != RESUME_REPEAT || journal_judge(
 	    &memory.shared->journal) == JOURNAL_IDLE);
 	FUZZ_ASSERT(resume != RESUME_REPEAT || possible || !tpm_powered());

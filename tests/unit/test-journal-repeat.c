@@ -15,7 +15,8 @@
 #define PW_SESSION "00000009" "40000009" "0000" "00" "0000"
 #define NONCE "0101010101010101" "0101010101010101"
 #define ABC "0003" "616263"
-#define DIGEST "0505050505050505050505050505050505050505050505050505050505050505"
+#define DIGEST_8 "0505050505050505"
+#define DIGEST DIGEST_8 DIGEST_8 DIGEST_8 DIGEST_8
 /* Part 3: CreatePrimary in the null hierarchy, all but its public area. */
 #define PRIMARY(size, public) "8002" size "00000131" "40000007" PW_SESSION \
 	"0004" "0000" "0000" public "0000" "00000000"
@@ -188,12 +189,13 @@ Test(journal_repeat, commands_without_chance)
 	repeats("80020000001b0000013d00000010" PW_SESSION);	/* PCR_Reset */
 	repeats("8002000000200000013c00000010" PW_SESSION ABC);	/* PCR_Event */
 	repeats("80010000000e00000186" "0000" "000b");	/* HashSequenceStart */
-	repeats("8002000000200000015c80000000" PW_SESSION ABC);	/* SequenceUpdate */
+	/* SequenceUpdate, SequenceComplete */
+	repeats("8002000000200000015c80000000" PW_SESSION ABC);
 	repeats("8002000000210000013e80000000" PW_SESSION "0000" "40000007");
 	repeats(HMAC_KEY);
 	repeats("80020000002200000155" "80000000" PW_SESSION ABC "000b");
-	repeats("80010000000e00000165" "80000000");		/* FlushContext */
-	repeats("80010000000c0000018e" "0003");			/* EC_Ephemeral */
+	repeats("80010000000e00000165" "80000000");	/* FlushContext */
+	repeats("80010000000c0000018e" "0003");		/* EC_Ephemeral */
 }
 
 /* The generator is captured with the rest: nonces come again. */
@@ -203,8 +205,9 @@ Test(journal_repeat, commands_that_draw_random_bytes)
 	repeats(SESSION("01"));					/* policy */
 	repeats("80010000001a0000017f" "03000000" "0000"
 	    "00000001" "000b" "03000001");			/* PolicyPCR */
-	repeats("8001000000120000016c" "03000000" "0000015e");	/* PolicyCommandCode */
-	repeats("80010000000e00000180" "03000000");		/* PolicyRestart */
+	/* PolicyCommandCode, PolicyRestart, FlushContext */
+	repeats("8001000000120000016c" "03000000" "0000015e");
+	repeats("80010000000e00000180" "03000000");
 	repeats("80010000000e00000165" "03000000");
 	repeats(SESSION("00"));					/* HMAC */
 	repeats(EXTEND_BY_SESSION);

@@ -65,7 +65,8 @@ Test(journal, judges_every_moment_of_a_command)
 /* Of a command that is taken out nothing is left that could be run again. */
 Test(journal, a_command_is_whole_or_gone)
 {
-	static const uint8_t command[] = { 0x80, 1, 0, 0, 0, 20, 0, 0, 1, 0x7e };
+	static const uint8_t command[] = { 0x80, 1, 0, 0, 0, 20, 0, 0, 1,
+		0x7e };
 
 	judge(8, 7, 7, 7, true, 0x80);
 	memcpy(journal.command, command, sizeof(command));
@@ -125,7 +126,7 @@ Test(journal, judges_what_was_kept)
 	cr_assert_eq(judge(8, 8, 7, 7, true, 0), JOURNAL_TOLD, "not counted");
 	cr_assert_eq(judge(8, 8, 7, 7, false, 0), JOURNAL_RETRY, "not told");
 	cr_assert_eq(judge(8, 8, 8, 6, true, 0), JOURNAL_LOST, "nor 7");
-	cr_assert_eq(judge(9, 9, 9, 8, true, 0), JOURNAL_LOST, "9 was not kept");
+	cr_assert_eq(judge(9, 9, 9, 8, true, 0), JOURNAL_LOST, "not kept");
 	cr_assert_eq(judge(7, 7, 7, 6, true, 0), JOURNAL_LOST, "overwritten");
 	cr_assert_eq(judge(8, 8, 8, 7, true, 0x80), JOURNAL_LOST_PENDING);
 	cr_assert_eq(judge(9, 8, 8, 7, true, 0x80), JOURNAL_LOST_PENDING);
