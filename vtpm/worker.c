@@ -154,7 +154,10 @@ keep_first(struct worker *w, enum journal_trace trace, uint64_t number,
 {
 	struct journal *j = &w->channel.memory.shared->journal;
 
-	if (trace == JOURNAL_TRACE_NOTHING || w->store_failed)
+	if (trace == JOURNAL_TRACE_RANDOM || w->store_failed)
+		j->drawn = number;
+	if (trace == JOURNAL_TRACE_NOTHING || trace == JOURNAL_TRACE_RANDOM ||
+	    w->store_failed)
 		journal_unchanged(j, number);
 	else if (trace == JOURNAL_TRACE_LOG)
 		journal_log_publish(j, number);
@@ -182,13 +185,14 @@ serve_taken(struct worker *w, int fd, size_t have)
 	if (trace == JOURNAL_TRACE_LOG &&
 	    !journal_log_prepare(j, number, j->command, have))
 		trace = JOURNAL_TRACE_CAPTURE;
-	if (trace == JOURNAL_TRACE_CAPTURE)
+	if (trace == JOURNAL_TRACE_CAPTURE) {
+		journal_keep(j, number, j->command, have);
 		since = now_us();
+	}
 	run(w, have, &response, &size);
 	if (trace == JOURNAL_TRACE_LOG && !tpm_response_is_success(response, size))
 		trace = JOURNAL_TRACE_NOTHING;
-	/* From here on a command in the buffer is the next one. */
-	memset(j->command, 0, TPM_HEADER_SIZE);
+	journal_take_out(j);
 	rc = journal_answer(j, response, size);
 	/* Only now: before run counts it, its effect must not be kept. */
 	keep_first(w, trace, number, since);

@@ -208,16 +208,18 @@ seed("tpm", "announces-more", NONE + piece(
 
 # journal: resume, sent, changes, the guest's bytes
 (BEGUN, RUN, ANSWERED, CAPTURED, CURRENT, ANSWER_AT, ANSWER_SIZE, COMMAND_SIZE,
- STATE_SIZE, LOG_COUNT, LOG_SIZE, LOG_NUMBER, JOURNAL_BYTES) = range(13)
+ STATE_SIZE, LOG_COUNT, LOG_SIZE, LOG_NUMBER, JOURNAL_BYTES, NUMBER_CAPTURED,
+ KEPT, KEPT_SIZE, KEPT_BYTE, DRAWN, ANSWER_BYTE, NO_BOOLS,
+ STATE_BYTE) = range(21)
 
 
-def journal(name, resume, *changes, sent=12, failing=NONE):
+def journal(name, resume, *changes, sent=19, failing=NONE):
     body = b"".join(struct.pack(">BQ", f, v) for f, v in changes)
     seed("journal", name, failing + struct.pack(">BHB", resume, sent,
                                                 len(changes)) + body + random8)
 
 
-for resume in range(6):
+for resume in range(7):
     journal(f"honest-{resume}", resume)
     journal(f"honest-{resume}-failing", resume, failing=SOME)
 journal("answer-beyond", 1, (ANSWER_AT, 16384), (ANSWER_SIZE, 1), sent=16384)
@@ -229,17 +231,24 @@ journal("log-count", 0, (LOG_COUNT, 33))
 journal("log-size", 0, (LOG_SIZE, 129))
 journal("log-huge", 0, (LOG_SIZE, 0xffffffff), (LOG_COUNT, 0xffffffff))
 journal("current", 0, (CURRENT, 0xfffffffe))
-# handed_out and the second capture's struct tpm_progress: what no bool holds
-for name, at in (("handed-out", 48), ("progress", 74320)):
-    seed("journal", f"{name}-no-bool", NONE +
-         struct.pack(">BHBBIB", 0, 12, 1, JOURNAL_BYTES, at, 3) + b"\xff" * 3 +
-         random8)
+# handed_out and struct tpm_progress: what no bool holds
+journal("no-bool", 0, (NO_BOOLS, 0xff))
 
 # The captured volatile state, with its checksum made right
 for at in (10, 400, 2000):
-    seed("journal", f"state-checked-{at}", NONE +
-         struct.pack(">BHBBIB", 0x80, 12, 1, JOURNAL_BYTES, 74320 + 12 + at,
-                     4) + b"\xff" * 4 + random8)
+    journal(f"state-checked-{at}", 0x80, (STATE_BYTE, at << 32 | 0xff))
+
+# Told, and not captured: NUMBER is 5
+TOLD = (CAPTURED, 4)
+journal("told", 6, TOLD)
+journal("told-failing", 6, TOLD, failing=SOME)
+journal("told-drawn", 6, TOLD, (DRAWN, 5))
+journal("told-other-answer", 6, TOLD, (ANSWER_BYTE, 18 << 32 | 1))
+journal("told-other-command", 6, TOLD, (KEPT_BYTE, 40 << 32 | 1))
+journal("told-kept-size", 6, TOLD, (KEPT_SIZE, 0xffffffff))
+journal("told-answer-size", 6, TOLD, (ANSWER_SIZE, 0xffffffff))
+journal("told-off", 6, TOLD, (NO_BOOLS, 0))
+journal("told-counted", 6, TOLD, (NUMBER_CAPTURED, 2**64 - 1))
 
 # state-blob: mode, changes: which, offset, size, bytes
 seed("state-blob", "good", NONE + b"\2")
