@@ -142,15 +142,15 @@ on_body(char *data, size_t one, size_t n, void *arg)
 		a->too_large = true;
 		return 0;
 	}
-	if (r->size + n + 1 > have) {
+	if (r->text == NULL || r->size + n + 1 > have) {
 		char *more = malloc(2 * (r->size + n) + 512);
 
 		if (more == NULL)
 			return 0;
-		if (r->size > 0)
+		if (r->text != NULL) {
 			memcpy(more, r->text, r->size);
-		if (r->text != NULL)
 			cleanse(r->text, have);
+		}
 		free(r->text);
 		r->text = more;
 	}
