@@ -8,7 +8,6 @@
  *     prints what came of it as JSON
  */
 #include <curl/curl.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +22,6 @@ enum { ADMIN = 2 };
 
 static struct http_server *server;
 static atomic_int running;
-
-static void
-on_signal(int number)
-{
-	(void)number;
-	http_server_stop(server);
-}
 
 static int
 echo(void *ctx, const struct http_request *r, struct http_answer *a,
@@ -126,6 +118,7 @@ serve(char **args, struct err *err)
 		.connections = (size_t)atol(args[5]),
 		.connections_per_peer = (size_t)atol(args[6]),
 		.request_seconds = (unsigned int)atol(args[7]),
+		.signals = true,
 	};
 	const struct http_service service = { routes,
 		sizeof(routes) / sizeof(routes[0]), NULL, roles };
@@ -133,7 +126,6 @@ serve(char **args, struct err *err)
 
 	if ((rc = http_server_new(&config, &service, &server, err)) < 0)
 		return rc;
-	signal(SIGTERM, on_signal);
 	printf("port %u\n", http_server_port(server));
 	fflush(stdout);
 	rc = http_server_run(server, err);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "trust-authority/common/http-server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <malloc.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,6 +18,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "trust-authority/common/http-connection.h"
+#include "trust-authority/common/http-listen.h"
 #include "trust-authority/common/http-tls.h"
 #include "trust-authority/common/http-work.h"
 
@@ -42,7 +41,7 @@ struct http_server {
 	struct evhttp_bound_socket *listening;
 	struct http_work *work;
 	int wake;			/* eventfd: done, or stop */
-	struct event *woken, *grace;
+	struct event *woken, *grace, *term, *interrupt;
 	atomic_bool stop;
 	bool stopping;
 	unsigned int port;
@@ -281,57 +280,25 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 		begin_stop(s);
 }
 
-/* IPv4 too on "::". What is accepted has TCP_NODELAY from here: without it an
- * answer waits for the peer's delayed acknowledgement. */
-static int
-listen_on(const struct http_server_config *config, int *out, struct err *err)
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
 {
-	const char *address = config->address != NULL ? config->address : "::";
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-		.sin6_port = htons((uint16_t)config->port) };
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)config->port) };
-	bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
-	int one = 1, zero = 0, fd, rc;
-
-	if (!is_v4 && inet_pton(AF_INET6, address, &v6.sin6_addr) != 1)
-		return err_set(err, ERR_USAGE, "%s is not an IP address",
-		    address);
-	fd = socket(is_v4 ? AF_INET : AF_INET6,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_sys(err, errno, "cannot make a socket");
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (!is_v4)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero,
-		    sizeof(zero));
-	rc = is_v4 ? bind(fd, (struct sockaddr *)&v4, sizeof(v4)) :
-	    bind(fd, (struct sockaddr *)&v6, sizeof(v6));
-	if (rc < 0 || listen(fd, 1024) < 0) {
-		rc = err_sys(err, errno, "cannot listen on %s port %u",
-		    address, config->port);
-		close(fd);
-		return rc;
-	}
-	*out = fd;
-	return 0;
+	(void)number, (void)what;
+	http_server_stop(arg);
 }
 
-static void
-set_port(struct http_server *s, int fd)
+/* Handlers of libevent's, which write to its loop. */
+static int
+take_signals(struct http_server *s, struct err *err)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} a;
-	socklen_t size = sizeof(a);
+	struct event_base *base = s->connections.base;
 
-	memset(&a, 0, sizeof(a));
-	(void)getsockname(fd, &a.any, &size);
-	s->port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port :
-	    a.v6.sin6_port);
+	s->term = evsignal_new(base, SIGTERM, on_signal, s);
+	s->interrupt = evsignal_new(base, SIGINT, on_signal, s);
+	if (s->term == NULL || event_add(s->term, NULL) < 0 ||
+	    s->interrupt == NULL || event_add(s->interrupt, NULL) < 0)
+		return err_set(err, ERR_SYSTEM, "cannot take signals");
+	return 0;
 }
 
 static size_t
@@ -398,12 +365,13 @@ http_server_new(const struct http_server_config *config,
 	if ((rc = http_tls_new(config->certificate, config->key,
 	    config->client_ca, &s->connections.tls, err)) < 0 ||
 	    (rc = make_loop(s, err)) < 0 ||
+	    (config->signals && (rc = take_signals(s, err)) < 0) ||
 	    (rc = http_work_new(or_default(config->workers, 8),
 	    or_default(config->queue_max, 1024), &s->work, err)) < 0 ||
-	    (rc = listen_on(config, &fd, err)) < 0)
+	    (rc = http_listen(config->address, config->port, &fd, &s->port,
+	    err)) < 0)
 		goto out;
 	set_limits(s, config);
-	set_port(s, fd);
 	s->listening = evhttp_accept_socket_with_handle(s->http, fd);
 	if (s->listening == NULL) {
 		rc = err_set(err, ERR_SYSTEM, "cannot accept connections");
@@ -441,11 +409,9 @@ void
 http_server_stop(struct http_server *s)
 {
 	uint64_t one = 1;
-	int sys = errno;
 
 	s->stop = true;
 	(void)!write(s->wake, &one, sizeof(one));
-	errno = sys;
 }
 
 /* What the workers still have has nobody to go to; their requests are
@@ -461,6 +427,13 @@ drop_done(struct http_server *s)
 	}
 }
 
+static void
+free_event(struct event *e)
+{
+	if (e != NULL)
+		event_free(e);
+}
+
 void
 http_server_free(struct http_server *s)
 {
@@ -471,10 +444,10 @@ http_server_free(struct http_server *s)
 	s->connections.none_left = NULL;
 	if (s->http != NULL)
 		evhttp_free(s->http);
-	if (s->woken != NULL)
-		event_free(s->woken);
-	if (s->grace != NULL)
-		event_free(s->grace);
+	free_event(s->woken);
+	free_event(s->grace);
+	free_event(s->term);
+	free_event(s->interrupt);
 	if (s->connections.base != NULL)
 		event_base_free(s->connections.base);
 	if (s->wake >= 0)

@@ -27,6 +27,7 @@ struct http_server_config {
 	/* For a request to come, handshake and pause before it included, and
 	 * for an answer to be taken; 20. */
 	unsigned int request_seconds;
+	bool signals;		/* SIGTERM and SIGINT call http_server_stop */
 };
 
 /* Listens. service and its routes must stay. */
@@ -37,7 +38,7 @@ unsigned int http_server_port(const struct http_server *server);
 /* Serves until http_server_stop, and then until what was begun is answered,
  * request_seconds at most. */
 int http_server_run(struct http_server *server, struct err *err);
-/* From any thread, and from a signal handler. */
+/* From any thread. */
 void http_server_stop(struct http_server *server);
 /* NULL is allowed. */
 void http_server_free(struct http_server *server);

@@ -136,8 +136,10 @@ pragma(const struct sqlite *s, struct link *l, const char *sql, int *out,
     struct err *err)
 {
 	sqlite3_stmt *st = NULL;
-	int e = sqlite3_prepare_v2(l->db, sql, -1, &st, NULL);
+	int e;
 
+	*out = 0;
+	e = sqlite3_prepare_v2(l->db, sql, -1, &st, NULL);
 	if (e == SQLITE_OK && (e = sqlite3_step(st)) == SQLITE_ROW) {
 		*out = sqlite3_column_int(st, 0);
 		e = SQLITE_OK;
