@@ -114,6 +114,33 @@ buf_get_u64be(struct buf *b, uint64_t *v)
 }
 
 int
+buf_get_u16le(struct buf *b, uint16_t *v)
+{
+	int rc = buf_get_u16be(b, v);
+
+	*v = __builtin_bswap16(*v);
+	return rc;
+}
+
+int
+buf_get_u32le(struct buf *b, uint32_t *v)
+{
+	int rc = buf_get_u32be(b, v);
+
+	*v = __builtin_bswap32(*v);
+	return rc;
+}
+
+int
+buf_get_u64le(struct buf *b, uint64_t *v)
+{
+	int rc = buf_get_u64be(b, v);
+
+	*v = __builtin_bswap64(*v);
+	return rc;
+}
+
+int
 buf_get_bytes(struct buf *b, void *out, size_t n)
 {
 	const uint8_t *p = advance(b, n, false);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The one way to read and write structured bytes. Integers are big-endian,
- * as the TPM 2.0 library, QEMU's control channel and our own formats are.
+ * as the TPM 2.0 library, QEMU's control channel and our own formats are,
+ * unless the function's name says otherwise.
  * All functions return 0, or ERR_FORMAT when the bytes or the room run out;
  * after a failure the buffer stays failed, so a run of calls needs one check
  * (buf_ok) at its end.
@@ -34,6 +35,10 @@ int buf_get_u8(struct buf *b, uint8_t *v);
 int buf_get_u16be(struct buf *b, uint16_t *v);
 int buf_get_u32be(struct buf *b, uint32_t *v);
 int buf_get_u64be(struct buf *b, uint64_t *v);
+/* Little-endian, for what PC firmware and the kernel write: event logs. */
+int buf_get_u16le(struct buf *b, uint16_t *v);
+int buf_get_u32le(struct buf *b, uint32_t *v);
+int buf_get_u64le(struct buf *b, uint64_t *v);
 /* Copies n bytes to out; out may be NULL to skip. */
 int buf_get_bytes(struct buf *b, void *out, size_t n);
 /* Points *out at n bytes inside the buffer. */

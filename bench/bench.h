@@ -24,11 +24,14 @@ struct bench_plan {
 	size_t creates;		/* rounds of making a TPM */
 	size_t crowds[BENCH_CROWDS];	/* TPMs running at once, rising */
 	size_t flat_commands, flat_resets;
+	size_t deaths;		/* of a worker, idle and at work */
+	size_t cycles;		/* through all kinds of commands */
 };
 
 struct bench {
 	struct bench_plan plan;
 	const char *vtpmd, *vtpmctl;	/* the programs to measure */
+	const char *nocapture;		/* vtpmd without its captures */
 	struct report *report;
 };
 
@@ -41,8 +44,9 @@ struct subject {
 };
 
 double now_us(void);
-/* Reorders v. */
-double median(double *v, size_t n);
+/* Both sort v. quantile: the value below which share of the samples are. */
+double quantile(double *v, size_t n, double share);
+struct spread spread_of(double *v, size_t n);
 
 /* Takes one sample of each subject, then the next; who is first goes round. A
  * first round warms up and does not count. Allocates the samples. */
@@ -50,9 +54,9 @@ int subjects_measure(struct subject *s, size_t n_subjects, size_t rounds,
     struct err *err);
 void subjects_free(struct subject *s, size_t n_subjects);
 double subject_median(const struct subject *s, size_t rounds);
-/* The median over the rounds of top / (below + also); also may be NULL. */
-double subject_ratio(const struct subject *top, const struct subject *below,
-    const struct subject *also, size_t rounds);
+/* Over the rounds, of top / (below + also); also may be NULL. */
+struct spread subject_ratio(const struct subject *top,
+    const struct subject *below, const struct subject *also, size_t rounds);
 
 /* The measurements; each adds its rows to the report. */
 int bench_commands(const struct bench *b, struct err *err);
@@ -60,6 +64,8 @@ int bench_writes(const struct bench *b, struct err *err);
 int bench_start(const struct bench *b, struct err *err);
 int bench_create(const struct bench *b, struct err *err);
 int bench_memory(const struct bench *b, struct err *err);
+int bench_capture(const struct bench *b, struct err *err);
+int bench_death(const struct bench *b, struct err *err);
 int bench_flat(const struct bench *b, struct err *err);
 
 #endif

@@ -19,20 +19,23 @@ localca=$(command -v swtpm_localca || echo /usr/bin/swtpm_localca)
 
 # The file system under it is part of what is measured: BENCH_DIR to choose.
 work=$(mktemp -d "${BENCH_DIR:-$top_builddir/bench}/work.XXXXXX") || exit 1
+# Memory with a file system, for what a durable write costs without a disk.
+memory=$(mktemp -d "${BENCH_TMPFS:-/dev/shm}/vtpm-bench.XXXXXX") || exit 1
 bench=
 # The program ends what it started when it ends itself; --terminate does where
 # it could not.
 finish()
 {
 	[ -z "$bench" ] || { kill "$bench" 2>/dev/null; wait "$bench"; }
-	rm -rf "$work"
+	rm -rf "$work" "$memory"
 }
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 # vtpmd started by root works as another user, to which this must be open.
-chmod 711 "$work"
+chmod 711 "$work" "$memory"
+ln -s "$memory" "$work/tmpfs"
 mkdir "$work/ca"
 cat >"$work/swtpm_setup.conf" <<CONF
 create_certs_tool = $localca
@@ -55,7 +58,7 @@ CONF
 cd "$work" || exit 1
 export VTPMD_STATE_DIR="$work/state" HOME="$work" XDG_CONFIG_HOME="$work"
 "$top_builddir/bench/vtpm-bench" "$top_builddir/vtpmd" \
-	"$top_builddir/vtpmctl" "$@" &
+	"$top_builddir/vtpmctl" "$top_builddir/bench/vtpmd-nocapture" "$@" &
 bench=$!
 wait "$bench"
 status=$?

@@ -4,12 +4,9 @@
  * can be faster than: a process that only sends as many bytes back, and
  * libtpms called in this process.
  *
- * Client and server are pinned, once to one processor and once to two: waking
- * another processor costs several times what a command does, and left to the
- * scheduler one pair shares a processor in a run and the other does not.
+ * Client and server are pinned, once to one processor and once to two (cpu.h).
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +15,7 @@
 
 #include "base/fdio.h"
 #include "bench/bench.h"
+#include "bench/cpu.h"
 #include "bench/peer.h"
 #include "bench/wire.h"
 #include "vtpm/tpm-memory.h"
@@ -224,20 +222,6 @@ start_in_process(struct err *err)
 	return 0;
 }
 
-/* Children inherit it. */
-static int
-pin(int cpu, struct err *err)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		return err_sys(err, errno, "cannot run on processor %d only",
-		    cpu);
-	return 0;
-}
-
 static int
 compare_placed(const struct bench *b, const char *where, int client,
     int server, struct err *err)
@@ -248,11 +232,11 @@ compare_placed(const struct bench *b, const char *where, int client,
 	int fds[N_SUBJECTS] = { [IN_PROCESS] = -1 };
 	int rc;
 
-	if ((rc = pin(server, err)) < 0 ||
+	if ((rc = cpu_pin(server, err)) < 0 ||
 	    (rc = echo_start(&echo, err)) < 0 ||
 	    (rc = peer_power_on(&vtpmd, err)) < 0 ||
 	    (rc = peer_power_on(&swtpm, err)) < 0 ||
-	    (rc = pin(client, err)) < 0)
+	    (rc = cpu_pin(client, err)) < 0)
 		goto out;
 	fds[VTPMD] = vtpmd.data;
 	fds[SWTPM] = swtpm.data;
@@ -268,21 +252,18 @@ out:
 int
 bench_commands(const struct bench *b, struct err *err)
 {
-	int cpus[2], n = 0, rc;
-	cpu_set_t all;
+	struct cpus cpus;
+	int rc;
 
-	if (sched_getaffinity(0, sizeof(all), &all) < 0)
-		return err_sys(err, errno, "cannot see the processors");
-	for (int i = 0; i < CPU_SETSIZE && n < 2; i++)
-		if (CPU_ISSET(i, &all))
-			cpus[n++] = i;
-	if ((rc = start_in_process(err)) < 0)
+	if ((rc = cpus_find(&cpus, err)) < 0 ||
+	    (rc = start_in_process(err)) < 0)
 		goto out;
-	rc = compare_placed(b, "one CPU", cpus[0], cpus[0], err);
-	if (rc == 0 && n > 1)
-		rc = compare_placed(b, "two CPUs", cpus[0], cpus[1], err);
+	rc = compare_placed(b, "one CPU", cpus.cpu[0], cpus.cpu[0], err);
+	if (rc == 0 && cpus.n > 1)
+		rc = compare_placed(b, "two CPUs", cpus.cpu[0], cpus.cpu[1],
+		    err);
 out:
-	(void)sched_setaffinity(0, sizeof(all), &all);
+	cpu_unpin();
 	tpm_memory_free();
 	return rc;
 }

@@ -23,13 +23,39 @@ by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Between two samples in proportion; v is sorted. */
+static double
+at_share(const double *v, size_t n, double share)
+{
+	double at = share * (double)(n - 1);
+	size_t i = (size_t)at;
+
+	if (i + 1 >= n)
+		return v[n - 1];
+	return v[i] + (v[i + 1] - v[i]) * (at - (double)i);
+}
+
 double
-median(double *v, size_t n)
+quantile(double *v, size_t n, double share)
 {
 	if (n == 0)
 		return 0;
 	qsort(v, n, sizeof(*v), by_value);
-	return n % 2 == 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+	return at_share(v, n, share);
+}
+
+struct spread
+spread_of(double *v, size_t n)
+{
+	struct spread s = { 0, 0, 0 };
+
+	if (n == 0)
+		return s;
+	qsort(v, n, sizeof(*v), by_value);
+	s.low = at_share(v, n, 0.25);
+	s.mid = at_share(v, n, 0.5);
+	s.high = at_share(v, n, 0.75);
+	return s;
 }
 
 int
@@ -74,23 +100,24 @@ subject_median(const struct subject *s, size_t rounds)
 	if (copy == NULL)
 		return 0;
 	memcpy(copy, s->samples, rounds * sizeof(*copy));
-	m = median(copy, rounds);
+	m = quantile(copy, rounds, 0.5);
 	free(copy);
 	return m;
 }
 
-double
+struct spread
 subject_ratio(const struct subject *top, const struct subject *below,
     const struct subject *also, size_t rounds)
 {
-	double m, *v = calloc(rounds, sizeof(*v));
+	double *v = calloc(rounds, sizeof(*v));
+	struct spread s = { 0, 0, 0 };
 
 	if (v == NULL)
-		return 0;
+		return s;
 	for (size_t i = 0; i < rounds; i++)
 		v[i] = top->samples[i] / (below->samples[i] +
 		    (also != NULL ? also->samples[i] : 0));
-	m = median(v, rounds);
+	s = spread_of(v, rounds);
 	free(v);
-	return m;
+	return s;
 }

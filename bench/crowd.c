@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory: of many vTPMs on one host, and of one that works for long. */
+/*
+ * Memory of many vTPMs on one host, vtpmd's and swtpm's: the proportional set
+ * size of all processes of one, as the mean over all that run. First all of one
+ * kind run, then all of the other, so that libraries are shared within a kind
+ * only. Each has been used as a guest does at the least.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +14,6 @@
 #include "bench/peer.h"
 #include "bench/wire.h"
 
-/* How much more than before a TPM may take after all the commands and resets
- * of bench_flat, in kB: less than one byte a command, so that no leak of an
- * allocation fits in. */
-#define FLAT_KB 64
 #define NOTED_PLACES 8
 
 struct crowd {
@@ -21,22 +22,6 @@ struct crowd {
 	long kb[BENCH_CROWDS];	/* mean PSS of one */
 	struct memory_map dirty;
 };
-
-/* What a guest's firmware and kernel do at the least, so that the pages that
- * every use touches are there. */
-static int
-use(const struct peer *p, struct err *err)
-{
-	struct command c[3];
-
-	command_get_random(&c[0], 32);
-	command_pcr_extend(&c[1]);
-	command_pcr_read(&c[2]);
-	for (size_t i = 0; i < 3; i++)
-		if (command_run(p->data, &c[i], NULL, err) < 0)
-			return err_prefix(err, "%s", p->name);
-	return 0;
-}
 
 /* As Linux does at start; it touches all of the cryptography. */
 static int
@@ -95,7 +80,7 @@ gather(const struct bench *b, enum peer_kind kind, struct crowd *c,
 			if ((rc = make(p, kind, err)) < 0 ||
 			    (rc = peer_power_on(p, err)) < 0 ||
 			    (rc = test_self(p, err)) < 0 ||
-			    (rc = use(p, err)) < 0)
+			    (rc = peer_use(p, err)) < 0)
 				return rc;
 		}
 		if ((rc = mean_pss(c, &c->kb[k], err)) < 0)
@@ -147,7 +132,8 @@ bench_memory(const struct bench *b, struct err *err)
 		return rc;
 	for (size_t k = 0; k < BENCH_CROWDS; k++) {
 		struct report_row row = {
-			.ratio = (double)ours.kb[k] / (double)theirs.kb[k],
+			.ratio.mid = (double)ours.kb[k] /
+			    (double)theirs.kb[k],
 			.bar = k == BENCH_CROWDS - 1 ? 1.0 : 0 };
 
 		snprintf(row.what, sizeof(row.what), "PSS of one of %zu",
@@ -159,61 +145,5 @@ bench_memory(const struct bench *b, struct err *err)
 	}
 	note_dirty(b, "vtpmd", &ours);
 	note_dirty(b, "swtpm", &theirs);
-	return 0;
-}
-
-static int
-work(struct peer *p, size_t commands, size_t resets, struct err *err)
-{
-	struct command startup;
-	int rc;
-
-	command_startup(&startup);
-	for (size_t i = 0; i < commands; i += 3)
-		if ((rc = use(p, err)) < 0)
-			return rc;
-	for (size_t i = 0; i < resets; i++)
-		if ((rc = ctrl_reset(p->ctrl, err)) < 0 ||
-		    (rc = command_run(p->data, &startup, NULL, err)) < 0 ||
-		    (rc = use(p, err)) < 0)
-			return rc;
-	return 0;
-}
-
-/* A tenth of the work warms up: the heap may find its size. */
-static int
-grow(const struct bench *b, struct peer *p, long kb[2], struct err *err)
-{
-	size_t commands = b->plan.flat_commands, resets = b->plan.flat_resets;
-	int rc;
-
-	if ((rc = peer_power_on(p, err)) < 0 ||
-	    (rc = work(p, commands / 10, resets / 10, err)) < 0 ||
-	    (rc = memory_pss(p->pid, &kb[0], err)) < 0 ||
-	    (rc = work(p, commands - commands / 10, resets - resets / 10,
-	    err)) < 0)
-		return rc;
-	return memory_pss(p->pid, &kb[1], err);
-}
-
-int
-bench_flat(const struct bench *b, struct err *err)
-{
-	struct peer p = peer_named(b, PEER_VTPMD, "vm0.nvram");
-	struct report_row row = { .bar = 1.0 };
-	long kb[2] = { 0, 0 };
-	int rc;
-
-	rc = grow(b, &p, kb, err);
-	peer_stop(&p);
-	if (rc < 0)
-		return rc;
-	snprintf(row.what, sizeof(row.what), "%zu commands, %zu resets",
-	    b->plan.flat_commands, b->plan.flat_resets);
-	snprintf(row.ours, sizeof(row.ours), "%ld kB", kb[1]);
-	snprintf(row.other, sizeof(row.other), "after a tenth, %ld + %d kB",
-	    kb[0], FLAT_KB);
-	row.ratio = (double)kb[1] / (double)(kb[0] + FLAT_KB);
-	report_add(b->report, &row);
 	return 0;
 }

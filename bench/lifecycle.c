@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From exec to a TPM that is on, and from nothing to a TPM that is made. */
+/*
+ * From exec to a TPM that is on: fork and exec of the emulator, until INIT on
+ * its control socket is answered; it is ended before the next one starts. And
+ * from nothing to a TPM that is made: vtpmctl create and swtpm_setup, from fork
+ * until the process has ended. A start or a making of each in turn.
+ */
 #include <stdio.h>
 
 #include "bench/bench.h"

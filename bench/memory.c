@@ -7,37 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHILDREN_MAX 8
+#include "bench/family.h"
+
 #define LINE 512
-
-static size_t
-add_children(pid_t pid, pid_t *out, size_t n)
-{
-	char path[64];
-	FILE *f;
-	int child;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
-	    (int)pid);
-	if ((f = fopen(path, "re")) == NULL)
-		return n;
-	while (n <= CHILDREN_MAX && fscanf(f, "%d", &child) == 1)
-		out[n++] = child;
-	fclose(f);
-	return n;
-}
-
-/* Also the children of children: the worker is the nursery's. */
-static size_t
-family(pid_t pid, pid_t out[CHILDREN_MAX + 1])
-{
-	size_t n = 0;
-
-	out[n++] = pid;
-	for (size_t i = 0; i < n; i++)
-		n = add_children(out[i], out, n);
-	return n;
-}
 
 static FILE *
 open_proc(pid_t pid, const char *what, struct err *err)
@@ -52,26 +24,49 @@ open_proc(pid_t pid, const char *what, struct err *err)
 	return f;
 }
 
-int
-memory_pss(pid_t pid, long *kb, struct err *err)
+/* The sum over the family of the lines of smaps_rollup that begin with one of
+ * keys. */
+static int
+sum_rollups(pid_t pid, const char *const *keys, size_t n_keys, long *kb,
+    struct err *err)
 {
-	pid_t pids[CHILDREN_MAX + 1];
-	size_t n = family(pid, pids);
-	char line[LINE];
+	char line[LINE], key[MEMORY_NAME];
+	struct family family;
 	long one;
+	int rc;
 
 	*kb = 0;
-	for (size_t i = 0; i < n; i++) {
-		FILE *f = open_proc(pids[i], "smaps_rollup", err);
+	if ((rc = family_find(pid, &family, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < family.n; i++) {
+		FILE *f = open_proc(family.pids[i], "smaps_rollup", err);
 
 		if (f == NULL)
 			return ERR_SYSTEM;
 		while (fgets(line, sizeof(line), f) != NULL)
-			if (sscanf(line, "Pss: %ld", &one) == 1)
-				*kb += one;
+			for (size_t k = 0; k < n_keys; k++)
+				if (sscanf(line, "%39[^:]: %ld", key, &one) ==
+				    2 && strcmp(key, keys[k]) == 0)
+					*kb += one;
 		fclose(f);
 	}
 	return 0;
+}
+
+int
+memory_pss(pid_t pid, long *kb, struct err *err)
+{
+	static const char *const keys[] = { "Pss" };
+
+	return sum_rollups(pid, keys, 1, kb, err);
+}
+
+int
+memory_own(pid_t pid, long *kb, struct err *err)
+{
+	static const char *const keys[] = { "Pss_Anon", "Pss_Shmem" };
+
+	return sum_rollups(pid, keys, 2, kb, err);
 }
 
 static void
@@ -125,15 +120,17 @@ by_size(const void *a, const void *b)
 int
 memory_dirty(pid_t pid, struct memory_map *map, struct err *err)
 {
-	pid_t pids[CHILDREN_MAX + 1];
-	size_t n = family(pid, pids);
 	char line[LINE], name[MEMORY_NAME] = "anonymous";
+	struct family family;
 	long kb;
+	int rc;
 
 	map->n = 0;
 	memset(map->places, 0, sizeof(map->places));
-	for (size_t i = 0; i < n; i++) {
-		FILE *f = open_proc(pids[i], "smaps", err);
+	if ((rc = family_find(pid, &family, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < family.n; i++) {
+		FILE *f = open_proc(family.pids[i], "smaps", err);
 
 		if (f == NULL)
 			return ERR_SYSTEM;

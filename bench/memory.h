@@ -24,6 +24,9 @@ struct memory_map {
 
 /* Proportional set size of pid and all processes below it together, in kB. */
 int memory_pss(pid_t pid, long *kb, struct err *err);
+/* What of it is nobody else's: anonymous memory and shared memory without a
+ * file. It does not change with who else maps the same libraries. */
+int memory_own(pid_t pid, long *kb, struct err *err);
 /* Where the private dirty pages of pid and all below it are, largest first. */
 int memory_dirty(pid_t pid, struct memory_map *map, struct err *err);
 

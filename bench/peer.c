@@ -188,6 +188,20 @@ peer_power_on(struct peer *p, struct err *err)
 	return 0;
 }
 
+int
+peer_use(const struct peer *p, struct err *err)
+{
+	struct command c[3];
+
+	command_get_random(&c[0], 32);
+	command_pcr_extend(&c[1]);
+	command_pcr_read(&c[2]);
+	for (size_t i = 0; i < 3; i++)
+		if (command_run(p->data, &c[i], NULL, err) < 0)
+			return err_prefix(err, "%s", p->name);
+	return 0;
+}
+
 void
 peer_stop(struct peer *p)
 {

@@ -41,6 +41,9 @@ int peer_copy(const struct peer *from, const struct peer *to,
 int peer_start(struct peer *p, struct err *err);
 /* Start, SET_DATAFD, INIT, TPM2_Startup. */
 int peer_power_on(struct peer *p, struct err *err);
+/* What a guest's firmware and kernel do at the least: GetRandom, PCR_Extend,
+ * PCR_Read. */
+int peer_use(const struct peer *p, struct err *err);
 /* Ends it in good order, by pid. */
 void peer_stop(struct peer *p);
 /* For the end of a failed run: whatever still runs. */

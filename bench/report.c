@@ -6,14 +6,18 @@
 #include <string.h>
 
 #define ROWS_MAX 48
+#define DASHES "------------------------------------------"
 #define NOTES_MAX 48
-#define NOTE_SIZE 160
+#define NOTE_SIZE 320
+#define TEXT_SIZE (16 * 1024)
 
 struct report {
 	struct report_row rows[ROWS_MAX];
 	size_t n_rows;
 	char notes[NOTES_MAX][NOTE_SIZE];
 	size_t n_notes;
+	char text[TEXT_SIZE];
+	size_t text_size;
 };
 
 int
@@ -35,29 +39,31 @@ verdict(const struct report_row *row)
 {
 	if (row->bar <= 0)
 		return "";
-	return row->ratio <= row->bar ? "met" : "NOT met";
+	return row->ratio.mid <= row->bar ? "met" : "NOT met";
 }
 
 static void
 write_row(const struct report_row *row, FILE *f)
 {
-	char bar[16] = "";
+	char bar[16] = "", spread[32] = "";
 
 	if (row->bar > 0)
 		snprintf(bar, sizeof(bar), "%.2f", row->bar);
-	fprintf(f, "| %-34s | %11s | %-34s | %6.2f | %4s | %-7s |\n",
-	    row->what, row->ours, row->other, row->ratio, bar, verdict(row));
+	if (row->ratio.high > 0)
+		snprintf(spread, sizeof(spread), "%.2f-%.2f", row->ratio.low,
+		    row->ratio.high);
+	fprintf(f, "| %-34s | %9s | %-40s | %5.2f | %-11s | %4s | %-7s |\n",
+	    row->what, row->ours, row->other, row->ratio.mid, spread, bar,
+	    verdict(row));
 }
 
 static void
 write_head(FILE *f)
 {
-	fprintf(f, "| %-34s | %11s | %-34s | %6s | %4s | %-7s |\n", "what",
-	    "vtpmd", "beside", "ratio", "bar", "");
-	fprintf(f, "|%.36s|%.12s:|%.36s|%.7s:|%.5s:|%.9s|\n",
-	    "------------------------------------", "------------",
-	    "------------------------------------", "-------", "-----",
-	    "---------");
+	fprintf(f, "| %-34s | %9s | %-40s | %5s | %-11s | %4s | %-7s |\n",
+	    "what", "vtpmd", "beside", "ratio", "quartiles", "bar", "");
+	fprintf(f, "|%.36s|%.10s:|%.42s|%.6s:|%.13s|%.5s:|%.9s|\n", DASHES,
+	    DASHES, DASHES, DASHES, DASHES, DASHES, DASHES);
 }
 
 void
@@ -84,6 +90,23 @@ report_note(struct report *r, const char *fmt, ...)
 }
 
 void
+report_text(struct report *r, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(r->text + r->text_size, TEXT_SIZE - r->text_size, fmt,
+	    ap);
+	va_end(ap);
+	if (n > 0 && (size_t)n < TEXT_SIZE - r->text_size - 1) {
+		r->text_size += (size_t)n;
+		r->text[r->text_size++] = '\n';
+	}
+	r->text[r->text_size] = '\0';
+}
+
+void
 report_write(const struct report *r, FILE *f)
 {
 	size_t bars = 0, met = 0;
@@ -102,4 +125,6 @@ report_write(const struct report *r, FILE *f)
 		fprintf(f, "\n");
 	for (size_t i = 0; i < r->n_notes; i++)
 		fprintf(f, "- %s\n", r->notes[i]);
+	if (r->text_size > 0)
+		fprintf(f, "\n%s", r->text);
 }

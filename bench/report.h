@@ -9,12 +9,18 @@
 
 #define REPORT_CELL 64
 
+/* Of many samples: first quartile, median, third quartile. */
+struct spread {
+	double low, mid, high;
+};
+
 struct report_row {
 	char what[REPORT_CELL];
 	char ours[REPORT_CELL];		/* with unit */
 	char other[REPORT_CELL];	/* what it is compared with, and that
 					 * one's value */
-	double ratio;			/* ours / other */
+	struct spread ratio;		/* ours / other; low and high are 0
+					 * where there is one sample only */
 	double bar;			/* 0: there is none */
 };
 
@@ -27,7 +33,10 @@ void report_add(struct report *r, const struct report_row *row);
 /* A line below the table. */
 void report_note(struct report *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* The table and the notes as Markdown. */
+/* A line of Markdown below the notes: for a table of another shape. */
+void report_text(struct report *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The table, the notes and the text as Markdown. */
 void report_write(const struct report *r, FILE *f);
 
 #endif

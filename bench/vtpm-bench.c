@@ -15,15 +15,17 @@
 #include "bench/peer.h"
 
 static const struct bench_plan full = {
-	.rounds = 101, .batch = 200, .writes = 20, .starts = 101,
+	.rounds = 201, .batch = 200, .writes = 20, .starts = 101,
 	.creates = 25, .crowds = { 1, 30, 100 },
 	.flat_commands = 100000, .flat_resets = 1000,
+	.deaths = 100, .cycles = 301,
 };
 /* Shows that the bench works, not how fast anything is. */
 static const struct bench_plan smoke = {
 	.rounds = 3, .batch = 5, .writes = 2, .starts = 3,
 	.creates = 1, .crowds = { 1, 2, 3 },
 	.flat_commands = 40, .flat_resets = 10,
+	.deaths = 3, .cycles = 3,
 };
 
 static const struct {
@@ -36,12 +38,15 @@ static const struct {
 	{ "create", bench_create },
 	{ "memory", bench_memory },
 	{ "flat", bench_flat },
+	{ "death", bench_death },
+	{ "capture", bench_capture },
 };
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
 
 static const char usage[] =
-"usage: vtpm-bench VTPMD VTPMCTL [--smoke] [PART...]\n"
-"Parts: commands writes start create memory flat (default: all).\n";
+"usage: vtpm-bench VTPMD VTPMCTL NOCAPTURE [--smoke] [PART...]\n"
+"Parts: commands writes start create memory flat death capture (default: "
+"all).\n";
 
 static bool
 wanted(char **names, size_t n, const char *part)
@@ -105,14 +110,15 @@ main(int argc, char **argv)
 {
 	struct bench b = { .plan = full };
 	struct err err = { 0 };
-	int at = 3, rc;
+	int at = 4, rc;
 
-	if (argc < 3) {
+	if (argc < 4) {
 		fputs(usage, stderr);
 		return 2;
 	}
 	b.vtpmd = argv[1];
 	b.vtpmctl = argv[2];
+	b.nocapture = argv[3];
 	if (argc > at && strcmp(argv[at], "--smoke") == 0) {
 		b.plan = smoke;
 		at++;

@@ -5,12 +5,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/fdio.h"
 #include "vtpm/tpm.h"
 
 /* TPM 2.0 Part 2, 6.5.2, 6.3, 7.4 and 13.4 */
 #define CC_NV_DEFINE_SPACE 0x12a
+#define CC_NV_INCREMENT 0x134
 #define CC_NV_WRITE 0x137
 #define CC_SELF_TEST 0x143
 #define CC_STARTUP 0x144
@@ -21,6 +21,7 @@
 #define RS_PW 0x40000009
 #define RH_OWNER 0x40000001
 #define NV_AUTHREAD_AUTHWRITE_NO_DA 0x02040004
+#define NT_COUNTER 0x10
 #define SHA256_BYTES 32
 #define PCR 10			/* the one that Linux's IMA extends */
 
@@ -34,8 +35,8 @@
 #define BLOB_PERMANENT 1
 #define QEMU_BUFFER 3968
 
-static struct buf
-begin(struct command *c, uint16_t tag, uint32_t code)
+struct buf
+command_begin(struct command *c, uint16_t tag, uint32_t code)
 {
 	struct buf b = buf_writer(c->bytes, sizeof(c->bytes));
 
@@ -45,15 +46,14 @@ begin(struct command *c, uint16_t tag, uint32_t code)
 	return b;
 }
 
-static void
-finish(struct command *c, struct buf *b)
+void
+command_end(struct command *c, struct buf *b)
 {
 	buf_patch_u32be(b, 2, (uint32_t)b->pos);
 	c->size = b->pos;
 }
 
-/* An authorisation area of one empty password (Part 1, 18.4.1). */
-static void
+void
 put_password(struct buf *b)
 {
 	buf_put_u32be(b, 9);
@@ -64,50 +64,57 @@ put_password(struct buf *b)
 }
 
 void
+put_pcr_selection(struct buf *b)
+{
+	uint8_t select[3] = { 0 };
+
+	select[PCR / 8] = 1 << PCR % 8;
+	buf_put_u32be(b, 1);
+	buf_put_u16be(b, ALG_SHA256);
+	buf_put_u8(b, sizeof(select));
+	buf_put_bytes(b, select, sizeof(select));
+}
+
+void
 command_startup(struct command *c)
 {
-	struct buf b = begin(c, TPM_ST_NO_SESSIONS, CC_STARTUP);
+	struct buf b = command_begin(c, TPM_ST_NO_SESSIONS, CC_STARTUP);
 
 	buf_put_u16be(&b, 0);
-	finish(c, &b);
+	command_end(c, &b);
 }
 
 void
 command_self_test(struct command *c)
 {
-	struct buf b = begin(c, TPM_ST_NO_SESSIONS, CC_SELF_TEST);
+	struct buf b = command_begin(c, TPM_ST_NO_SESSIONS, CC_SELF_TEST);
 
 	buf_put_u8(&b, 1);
-	finish(c, &b);
+	command_end(c, &b);
 }
 
 void
 command_get_random(struct command *c, uint16_t size)
 {
-	struct buf b = begin(c, TPM_ST_NO_SESSIONS, CC_GET_RANDOM);
+	struct buf b = command_begin(c, TPM_ST_NO_SESSIONS, CC_GET_RANDOM);
 
 	buf_put_u16be(&b, size);
-	finish(c, &b);
+	command_end(c, &b);
 }
 
 void
 command_pcr_read(struct command *c)
 {
-	struct buf b = begin(c, TPM_ST_NO_SESSIONS, CC_PCR_READ);
-	uint8_t select[3] = { 0 };
+	struct buf b = command_begin(c, TPM_ST_NO_SESSIONS, CC_PCR_READ);
 
-	select[PCR / 8] = 1 << PCR % 8;
-	buf_put_u32be(&b, 1);
-	buf_put_u16be(&b, ALG_SHA256);
-	buf_put_u8(&b, sizeof(select));
-	buf_put_bytes(&b, select, sizeof(select));
-	finish(c, &b);
+	put_pcr_selection(&b);
+	command_end(c, &b);
 }
 
 void
 command_pcr_extend(struct command *c)
 {
-	struct buf b = begin(c, TPM_ST_SESSIONS, CC_PCR_EXTEND);
+	struct buf b = command_begin(c, TPM_ST_SESSIONS, CC_PCR_EXTEND);
 
 	buf_put_u32be(&b, PCR);
 	put_password(&b);
@@ -115,13 +122,13 @@ command_pcr_extend(struct command *c)
 	buf_put_u16be(&b, ALG_SHA256);
 	for (uint8_t i = 0; i < SHA256_BYTES; i++)
 		buf_put_u8(&b, i);
-	finish(c, &b);
+	command_end(c, &b);
 }
 
-void
-command_nv_define(struct command *c, uint32_t index, uint16_t size)
+static void
+define(struct command *c, uint32_t index, uint32_t attributes, uint16_t size)
 {
-	struct buf b = begin(c, TPM_ST_SESSIONS, CC_NV_DEFINE_SPACE);
+	struct buf b = command_begin(c, TPM_ST_SESSIONS, CC_NV_DEFINE_SPACE);
 
 	buf_put_u32be(&b, RH_OWNER);
 	put_password(&b);
@@ -129,17 +136,40 @@ command_nv_define(struct command *c, uint32_t index, uint16_t size)
 	buf_put_u16be(&b, 14);		/* TPM2B_NV_PUBLIC */
 	buf_put_u32be(&b, index);
 	buf_put_u16be(&b, ALG_SHA256);
-	buf_put_u32be(&b, NV_AUTHREAD_AUTHWRITE_NO_DA);
+	buf_put_u32be(&b, attributes);
 	buf_put_u16be(&b, 0);
 	buf_put_u16be(&b, size);
-	finish(c, &b);
+	command_end(c, &b);
+}
+
+void
+command_nv_define(struct command *c, uint32_t index, uint16_t size)
+{
+	define(c, index, NV_AUTHREAD_AUTHWRITE_NO_DA, size);
+}
+
+void
+command_nv_define_counter(struct command *c, uint32_t index)
+{
+	define(c, index, NV_AUTHREAD_AUTHWRITE_NO_DA | NT_COUNTER, 8);
+}
+
+void
+command_nv_increment(struct command *c, uint32_t index)
+{
+	struct buf b = command_begin(c, TPM_ST_SESSIONS, CC_NV_INCREMENT);
+
+	buf_put_u32be(&b, index);
+	buf_put_u32be(&b, index);
+	put_password(&b);
+	command_end(c, &b);
 }
 
 void
 command_nv_write(struct command *c, uint32_t index, uint16_t size,
     uint8_t fill)
 {
-	struct buf b = begin(c, TPM_ST_SESSIONS, CC_NV_WRITE);
+	struct buf b = command_begin(c, TPM_ST_SESSIONS, CC_NV_WRITE);
 
 	buf_put_u32be(&b, index);
 	buf_put_u32be(&b, index);
@@ -148,48 +178,73 @@ command_nv_write(struct command *c, uint32_t index, uint16_t size,
 	for (uint16_t i = 0; i < size; i++)
 		buf_put_u8(&b, fill);
 	buf_put_u16be(&b, 0);
-	finish(c, &b);
+	command_end(c, &b);
+}
+
+int
+command_send(int fd, const struct command *c, struct err *err)
+{
+	if (fdio_write(fd, c->bytes, c->size) < 0)
+		return err_set(err, ERR_CLOSED, "the TPM takes no command");
+	return 0;
 }
 
 /* As QEMU reads: the header says how much is to come. */
-static int
-read_answer(int fd, uint8_t *bytes, size_t *size, uint32_t *rc)
+int
+answer_read(int fd, struct answer *a, struct err *err)
 {
-	size_t have = 0;
 	uint32_t want = TPM_HEADER_SIZE;
 
-	while (have < want) {
-		ssize_t n = read(fd, bytes + have, WIRE_MAX - have);
+	a->size = 0;
+	while (a->size < want) {
+		ssize_t n = read(fd, a->bytes + a->size, WIRE_MAX - a->size);
 		struct buf b;
 
 		if (n <= 0)
-			return ERR_CLOSED;
-		have += (size_t)n;
-		b = buf_reader(bytes, have);
+			return err_set(err, ERR_CLOSED,
+			    "the TPM does not answer");
+		a->size += (size_t)n;
+		b = buf_reader(a->bytes, a->size);
 		if (buf_get_bytes(&b, NULL, 2) == 0 &&
 		    buf_get_u32be(&b, &want) == 0)
-			(void)buf_get_u32be(&b, rc);
+			(void)buf_get_u32be(&b, &a->rc);
 		if (want > WIRE_MAX)
-			return ERR_FORMAT;
+			return err_set(err, ERR_FORMAT,
+			    "an answer of %u bytes", want);
 	}
-	*size = have;
 	return 0;
+}
+
+int
+answer_check(const struct answer *a, struct err *err)
+{
+	if (a->rc != TPM_RC_SUCCESS)
+		return err_set(err, ERR_TPM, "the TPM answers 0x%x", a->rc);
+	return 0;
+}
+
+int
+command_ask(int fd, const struct command *c, struct answer *a,
+    struct err *err)
+{
+	int rc;
+
+	if ((rc = command_send(fd, c, err)) < 0)
+		return rc;
+	return answer_read(fd, a, err);
 }
 
 int
 command_run(int fd, const struct command *c, size_t *size, struct err *err)
 {
-	uint8_t answer[WIRE_MAX];
-	uint32_t rc = TPM_RC_FAILURE;
-	size_t got = 0;
+	struct answer a;
+	int rc;
 
-	if (fdio_write(fd, c->bytes, c->size) < 0 ||
-	    read_answer(fd, answer, &got, &rc) < 0)
-		return err_set(err, ERR_CLOSED, "the TPM does not answer");
-	if (rc != TPM_RC_SUCCESS)
-		return err_set(err, ERR_TPM, "the TPM answers 0x%x", rc);
+	if ((rc = command_ask(fd, c, &a, err)) < 0 ||
+	    (rc = answer_check(&a, err)) < 0)
+		return rc;
 	if (size != NULL)
-		*size = got;
+		*size = a.size;
 	return 0;
 }
 

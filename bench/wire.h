@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #define WIRE_MAX 4096
@@ -18,6 +19,20 @@ struct command {
 	size_t size;
 };
 
+struct answer {
+	uint8_t bytes[WIRE_MAX];
+	size_t size;
+	uint32_t rc;		/* TPM_RC */
+};
+
+/* For those that are not below: header, what the caller puts, size. */
+struct buf command_begin(struct command *c, uint16_t tag, uint32_t code);
+void command_end(struct command *c, struct buf *b);
+/* An authorisation area of one empty password (Part 1, 18.4.1). */
+void put_password(struct buf *b);
+/* A selection of the PCR that command_pcr_read reads. */
+void put_pcr_selection(struct buf *b);
+
 void command_startup(struct command *c);
 void command_self_test(struct command *c);
 void command_get_random(struct command *c, uint16_t size);
@@ -25,10 +40,20 @@ void command_pcr_read(struct command *c);
 void command_pcr_extend(struct command *c);
 /* An ordinary index of size bytes that its own empty password opens. */
 void command_nv_define(struct command *c, uint32_t index, uint16_t size);
+/* The same as a counter (Part 2, 13.4, TPM_NT_COUNTER). */
+void command_nv_define_counter(struct command *c, uint32_t index);
+void command_nv_increment(struct command *c, uint32_t index);
 /* fill tells one content from another. */
 void command_nv_write(struct command *c, uint32_t index, uint16_t size,
     uint8_t fill);
 
+/* Sends a command and reads the answer, whatever its code. */
+int command_ask(int fd, const struct command *c, struct answer *a,
+    struct err *err);
+int command_send(int fd, const struct command *c, struct err *err);
+int answer_read(int fd, struct answer *a, struct err *err);
+/* ERR_TPM unless it is a success. */
+int answer_check(const struct answer *a, struct err *err);
 /* Sends a command and reads the answer; ERR_TPM unless that is a success.
  * *size (may be NULL) is the answer's. */
 int command_run(int fd, const struct command *c, size_t *size,

@@ -15,29 +15,21 @@
 int
 channel_memory_make(struct channel_memory *m, struct err *err)
 {
-	void *shared, *answers = MAP_FAILED;
-	int fd;
+	struct channel_shared *shared;
 
 	shared = mmap(NULL, sizeof(*m->shared), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	fd = memfd_create("vtpmd-answers", MFD_CLOEXEC);
-	if (fd >= 0 && ftruncate(fd, JOURNAL_ANSWERS) == 0)
-		answers = mmap(NULL, JOURNAL_ANSWERS, PROT_READ | PROT_WRITE,
-		    MAP_SHARED, fd, 0);
-	if (shared == MAP_FAILED || answers == MAP_FAILED) {
-		int sys = errno;
-
-		if (shared != MAP_FAILED)
-			munmap(shared, sizeof(*m->shared));
-		if (fd >= 0)
-			close(fd);
-		return err_sys(err, sys, "cannot map memory shared with the "
+	if (shared == MAP_FAILED)
+		return err_sys(err, errno, "cannot map memory shared with the "
 		    "worker");
-	}
-	/* They hold the TPM's state in clear. */
-	(void)madvise(shared, sizeof(*m->shared), MADV_DONTDUMP);
-	(void)madvise(answers, JOURNAL_ANSWERS, MADV_DONTDUMP);
-	*m = (struct channel_memory){ shared, answers, fd };
+	/* It holds the TPM's state in clear. */
+	(void)madvise(shared, sizeof(*shared), MADV_DONTDUMP);
+	/* The kernel's own write there (journal.h) must never have to wait for
+	 * the page: a dying worker would not wait. It was written to a moment
+	 * before, so this is against the last of doubts, and no vTPM without
+	 * the right to it is refused. */
+	(void)mlock(shared->journal.sendings, sizeof(shared->journal.sendings));
+	*m = (struct channel_memory){ shared };
 	return 0;
 }
 

@@ -76,8 +76,6 @@ struct channel_shared {
 /* Memory that monitor, supervisor and every worker have in common by fork. */
 struct channel_memory {
 	struct channel_shared *shared;
-	uint8_t *answers;	/* JOURNAL_ANSWERS bytes of ... */
-	int answers_fd;		/* ... this memory file */
 };
 
 struct channel {

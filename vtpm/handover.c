@@ -202,6 +202,7 @@ handover_document_read(struct handover_document *d, int fd, void **map,
 	/* Not fstat: a trial's filter refuses it. */
 	off_t end = lseek(fd, 0, SEEK_END);
 	struct buf b;
+	bool known;
 
 	memset(d, 0, sizeof(*d));
 	if (end <= 0 || end > DOCUMENT_MAX)
@@ -214,13 +215,14 @@ handover_document_read(struct handover_document *d, int fd, void **map,
 	b = buf_reader(*map, *size);
 	buf_get_u32be(&b, &magic);
 	buf_get_u32be(&b, &version);
-	if (magic == MAGIC && version == HANDOVER_VERSION) {
+	known = buf_ok(&b) && magic == MAGIC;
+	if (known && version == HANDOVER_VERSION) {
 		get(&b, d);
 		if (buf_ok(&b))
 			return 0;
 	}
 	munmap(*map, *size);
-	if (magic == MAGIC && version != HANDOVER_VERSION)
+	if (known && version != HANDOVER_VERSION)
 		return err_set(err, ERR_UNSUPPORTED, "this vtpmd takes over "
 		    "only from those that speak version %u, not %u",
 		    HANDOVER_VERSION, version);

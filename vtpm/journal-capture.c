@@ -54,7 +54,7 @@ journal_capture_publish(struct journal *j, uint64_t number)
 
 	tpm_progress_get(&j->captures[next].progress);
 	atomic_store(&j->current, next);
-	atomic_store(&j->captured, number);
+	journal_set(&j->captured, number);
 }
 
 int
@@ -67,27 +67,51 @@ journal_capture(struct journal *j, uint64_t number)
 	return rc;
 }
 
+/* Where the next entry goes; JOURNAL_LOG_MAX when it is full. */
+static uint32_t
+log_end(const struct journal_log *log, uint64_t number)
+{
+	uint32_t count = atomic_load(&log->count);
+
+	if (count > JOURNAL_LOG_MAX)
+		return JOURNAL_LOG_MAX;
+	/* One that was noted and then did not count is none. */
+	while (count > 0 && log->entries[count - 1].number >= number)
+		count--;
+	return count;
+}
+
 bool
-journal_log(struct journal *j, uint64_t number, const uint8_t *command,
-    size_t size)
+journal_log_prepare(struct journal *j, uint64_t number,
+    const uint8_t *command, size_t size)
 {
 	struct journal_log *log =
 	    &j->captures[atomic_load(&j->current) & 1].log;
-	uint32_t count = atomic_load(&log->count);
+	uint32_t end = log_end(log, number);
 
-	/* One that was noted and then did not count is none. */
-	while (count > 0 && count <= JOURNAL_LOG_MAX &&
-	    log->entries[count - 1].number >= number)
-		count--;
-	if (count >= JOURNAL_LOG_MAX || size > JOURNAL_LOG_COMMAND ||
+	if (end == JOURNAL_LOG_MAX || size > JOURNAL_LOG_COMMAND ||
 	    atomic_load(&j->captured) + 1 != number)
 		return false;
-	memcpy(log->entries[count].command, command, size);
-	log->entries[count].size = (uint32_t)size;
-	log->entries[count].number = number;
-	atomic_store(&log->count, count + 1);
-	atomic_store(&j->captured, number);
+	/* Those that did not count go before theirs is written over. */
+	atomic_store_explicit(&log->count, end, memory_order_release);
+	log->entries[end].number = number;
+	log->entries[end].size = (uint32_t)size;
+	memcpy(log->entries[end].command, command, size);
 	return true;
+}
+
+void
+journal_log_publish(struct journal *j, uint64_t number)
+{
+	struct journal_log *log =
+	    &j->captures[atomic_load(&j->current) & 1].log;
+	uint32_t end = atomic_load(&log->count);
+
+	/* It has stored something, and has been captured with that. */
+	if (atomic_load(&j->captured) + 1 != number)
+		return;
+	atomic_store_explicit(&log->count, end + 1, memory_order_release);
+	journal_set(&j->captured, number);
 }
 
 uint32_t
@@ -119,56 +143,61 @@ journal_unchanged(struct journal *j, uint64_t number)
 {
 	/* Only if the one before was captured, or that would be forgotten. */
 	if (atomic_load(&j->captured) + 1 == number)
-		atomic_store(&j->captured, number);
+		journal_set(&j->captured, number);
 }
 
 /* Commands that change no PCR, object, session or other volatile thing when
  * they come without a session (TPM 2.0 Part 3). GetRandom and Hash move the
  * random generator and the clock on; a new worker stirs fresh entropy in, so
  * the generator never repeats itself. */
-static const uint32_t harmless[] = {
-	0x173,	/* ReadPublic */
-	0x169,	/* NV_ReadPublic */
-	0x17a,	/* GetCapability */
-	0x17b,	/* GetRandom */
-	0x17c,	/* GetTestResult */
-	0x17d,	/* Hash */
-	0x17e,	/* PCR_Read */
-	0x181,	/* ReadClock */
-	0x18a,	/* TestParms */
-	0x178,	/* ECC_Parameters */
-	0x177,	/* VerifySignature */
-};
+static bool
+is_harmless(uint32_t code)
+{
+	switch (code) {
+	case 0x173:	/* ReadPublic */
+	case 0x169:	/* NV_ReadPublic */
+	case 0x17a:	/* GetCapability */
+	case 0x17b:	/* GetRandom */
+	case 0x17c:	/* GetTestResult */
+	case 0x17d:	/* Hash */
+	case 0x17e:	/* PCR_Read */
+	case 0x181:	/* ReadClock */
+	case 0x18a:	/* TestParms */
+	case 0x178:	/* ECC_Parameters */
+	case 0x177:	/* VerifySignature */
+		return true;
+	default:
+		return false;
+	}
+}
 
-bool
-journal_is_harmless(const uint8_t *command, size_t size)
+/* The rest of a TPM2_PCR_Extend: a PCR, and one TPM_RS_PW session without
+ * authorisation value. Its effect follows from its bytes alone (Part 3,
+ * 22.2). */
+static bool
+is_repeatable(struct buf *b)
+{
+	uint32_t auth_size, handle;
+
+	return buf_get_bytes(b, NULL, 4) == 0 &&
+	    buf_get_u32be(b, &auth_size) == 0 && auth_size == 9 &&
+	    buf_get_u32be(b, &handle) == 0 && handle == TPM_RS_PW;
+}
+
+enum journal_trace
+journal_trace_of(const uint8_t *command, size_t size)
 {
 	struct buf b = buf_reader(command, size);
 	uint16_t tag;
 	uint32_t code;
 
 	if (buf_get_u16be(&b, &tag) < 0 || buf_get_bytes(&b, NULL, 4) < 0 ||
-	    buf_get_u32be(&b, &code) < 0 || tag != TPM_ST_NO_SESSIONS)
-		return false;
-	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
-		if (harmless[i] == code)
-			return true;
-	return false;
-}
-
-/* TPM2_PCR_Extend by one TPM_RS_PW session without authorisation value: its
- * effect follows from its bytes alone (Part 3, 22.2). */
-bool
-journal_is_repeatable(const uint8_t *command, size_t size)
-{
-	struct buf b = buf_reader(command, size);
-	uint32_t code, auth_size, handle;
-	uint16_t tag;
-
-	return buf_get_u16be(&b, &tag) == 0 && tag == TPM_ST_SESSIONS &&
-	    buf_get_bytes(&b, NULL, 4) == 0 &&
-	    buf_get_u32be(&b, &code) == 0 && code == TPM_CC_PCR_EXTEND &&
-	    buf_get_bytes(&b, NULL, 4) == 0 &&
-	    buf_get_u32be(&b, &auth_size) == 0 && auth_size == 9 &&
-	    buf_get_u32be(&b, &handle) == 0 && handle == TPM_RS_PW;
+	    buf_get_u32be(&b, &code) < 0)
+		return JOURNAL_TRACE_CAPTURE;
+	if (tag == TPM_ST_NO_SESSIONS && is_harmless(code))
+		return JOURNAL_TRACE_NOTHING;
+	if (tag == TPM_ST_SESSIONS && code == TPM_CC_PCR_EXTEND &&
+	    is_repeatable(&b))
+		return JOURNAL_TRACE_LOG;
+	return JOURNAL_TRACE_CAPTURE;
 }

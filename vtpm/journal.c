@@ -22,14 +22,23 @@ journal_current(const struct journal *j)
 	return &j->captures[atomic_load(&j->current) & 1];
 }
 
+uint64_t
+journal_sent(const struct journal *j)
+{
+	const struct journal_sending *s =
+	    &j->sendings[atomic_load(&j->sending) & 1];
+
+	return (uint64_t)s->before + s->message.msg_len;
+}
+
 enum journal_end
-journal_judge(const struct journal *j, uint64_t sent)
+journal_judge(const struct journal *j)
 {
 	uint64_t begun = atomic_load(&j->begun), run = atomic_load(&j->run);
 	uint64_t answered = atomic_load(&j->answered);
 	uint64_t captured = atomic_load(&j->captured);
 
-	if (run > answered && sent >= (uint64_t)j->answer_at + j->answer_size)
+	if (run > answered && journal_sent(j) >= j->answer_size)
 		answered = run;
 	if (run > answered && captured >= run)
 		return JOURNAL_ANSWER;
@@ -49,9 +58,9 @@ journal_settle(struct journal *j)
 	uint64_t begun = atomic_load(&j->begun);
 
 	memset(j->command, 0, TPM_HEADER_SIZE);
-	atomic_store(&j->captured, begun);
-	atomic_store(&j->answered, begun);
-	atomic_store(&j->run, begun);
+	journal_set(&j->captured, begun);
+	journal_set(&j->answered, begun);
+	journal_set(&j->run, begun);
 }
 
 void
@@ -69,11 +78,11 @@ journal_resume(struct journal *j, enum resume how)
 		return;
 	}
 	if (begun == atomic_load(&j->answered))
-		atomic_store(&j->begun, ++begun);
+		journal_set(&j->begun, ++begun);
 	memset(j->command, 0, TPM_HEADER_SIZE);
-	atomic_store(&j->captured, begun - 1);
-	atomic_store(&j->answered, begun - 1);
-	atomic_store(&j->run, begun - 1);
+	journal_set(&j->captured, begun - 1);
+	journal_set(&j->answered, begun - 1);
+	journal_set(&j->run, begun - 1);
 }
 
 int

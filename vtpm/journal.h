@@ -9,15 +9,17 @@
  * order, each after what it stands for has happened:
  *
  *   begun     the command has been taken from the data socket
- *   run       libtpms has run it; its answer lies at answer_at
+ *   run       libtpms has run it; its answer lies in answer
  *   answered  the answer has been sent
  *   captured  captures[current], with its log run again, has the volatile
  *             state after it
  *
  * The one step that cannot be told from the counters is whether a worker that
  * was killed between run and answered has sent the answer. It is sent by
- * sendfile(2) out of a memory file, which moves the file's offset in the same
- * system call; the monitor holds the same open file and reads the offset.
+ * sendmmsg(2), which writes how much it has sent beside the message that it was
+ * given, in the same system call: a worker that is killed meanwhile dies after
+ * that, on its way out. The message lies in here too, on a page that the
+ * monitor keeps in memory, so that nothing can come between.
  */
 #ifndef VTPM_JOURNAL_H
 #define VTPM_JOURNAL_H
@@ -26,11 +28,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "vtpm/tpm.h"
 
-/* Answers lie here one behind the other; at the end it starts anew. */
-#define JOURNAL_ANSWERS (16u * 1024)
+/* Room for one answer; libtpms writes no more than it reads. */
+#define JOURNAL_ANSWER_MAX (16u * 1024)
 /* Room for one command more than libtpms takes, so that too long a one is seen
  * as such. */
 #define JOURNAL_COMMAND (TPM_BUFFER_DEFAULT + 1)
@@ -40,8 +43,9 @@
 
 /* Commands since a capture that need only be run again to get where the TPM
  * is: TPM2_PCR_Extend, by far the most frequent of those that change volatile
- * state, at a fraction of a capture's 30 us. */
-#define JOURNAL_LOG_MAX 32
+ * state, in 0.4 us to a capture's 8 to 30. Of the log only pages that are
+ * written take memory. */
+#define JOURNAL_LOG_MAX 128
 #define JOURNAL_LOG_COMMAND 128
 
 struct journal_log {
@@ -51,6 +55,12 @@ struct journal_log {
 		uint32_t size;
 		uint8_t command[JOURNAL_LOG_COMMAND];
 	} entries[JOURNAL_LOG_MAX];
+};
+
+/* An answer that goes out, or what is left of one that went out in part. */
+struct journal_sending {
+	struct mmsghdr message;	/* msg_len: the kernel's word */
+	uint32_t before;	/* bytes sent by the messages before it */
 };
 
 struct journal_capture {
@@ -63,13 +73,25 @@ struct journal_capture {
 struct journal {
 	_Atomic uint64_t begun, run, answered, captured;
 	_Atomic uint32_t current;	/* which of captures */
-	uint32_t answer_at, answer_size;
+	_Atomic uint32_t sending;	/* which of sendings */
+	struct journal_sending sendings[2];
+	uint32_t answer_size;
 	uint32_t command_size;
 	uint8_t handed_out;		/* not 0: the volatile state has left by
 					 * STORE_VOLATILE or GET_STATE */
 	uint8_t command[JOURNAL_COMMAND];
+	uint8_t answer[JOURNAL_ANSWER_MAX];
 	struct journal_capture captures[2];
 };
+
+/* All that was written before is there when the counter says so. Who reads it
+ * does so after the writer's death, or after a message from it: no more order
+ * is needed, and a stronger one costs 10 ns each time. */
+static inline void
+journal_set(_Atomic uint64_t *counter, uint64_t value)
+{
+	atomic_store_explicit(counter, value, memory_order_release);
+}
 
 /* What became of the command that a dead worker was at. */
 enum journal_end {
@@ -87,8 +109,10 @@ enum journal_end {
  * have been taken over: sizes are for the reader to check. */
 const struct journal_capture *journal_current(const struct journal *j);
 
-/* Judges the journal of a dead worker; sent is the memory file's offset. */
-enum journal_end journal_judge(const struct journal *j, uint64_t sent);
+/* Of the answer under way, how many bytes have been sent. */
+uint64_t journal_sent(const struct journal *j);
+/* Judges the journal of a dead worker. */
+enum journal_end journal_judge(const struct journal *j);
 
 /* What a new worker does first, by that judgement. */
 enum resume {
@@ -106,6 +130,12 @@ void journal_resume(struct journal *j, enum resume how);
 /* Nothing is under way and nobody waits for an answer. */
 void journal_settle(struct journal *j);
 
+/* Worker: puts the answer to the command under way where a successor finds it;
+ * -1 where it is too long. */
+int journal_answer(struct journal *j, const uint8_t *response, size_t size);
+/* Worker: sends what was put there and has not been sent; -1 when nobody takes
+ * it. */
+int journal_send(struct journal *j, int fd);
 /* The journal of a TPM that comes from another one, for a new worker to resume:
  * what was captured there and the command that waits, if command_size is not 0.
  * ERR_FORMAT where that is too large. */
@@ -121,9 +151,12 @@ int journal_capture(struct journal *j, uint64_t number);
 int journal_capture_prepare(struct journal *j);
 void journal_capture_publish(struct journal *j, uint64_t number);
 /* Worker: instead of capturing, notes command number for running it again.
- * False where that is not possible. */
-bool journal_log(struct journal *j, uint64_t number, const uint8_t *command,
-    size_t size);
+ * Before it is run, for libtpms may write to its bytes; false where there is no
+ * room ... */
+bool journal_log_prepare(struct journal *j, uint64_t number,
+    const uint8_t *command, size_t size);
+/* ... and once it has been run: from now on it counts. */
+void journal_log_publish(struct journal *j, uint64_t number);
 /* Worker: brings a TPM that was powered on with captures[current] to where it
  * was. A TPM_RESULT. */
 uint32_t journal_replay(const struct journal *j);
@@ -131,10 +164,14 @@ uint32_t journal_replay(const struct journal *j);
 void journal_capture_order(struct journal *j);
 /* Worker: says that command number has changed nothing that is captured. */
 void journal_unchanged(struct journal *j, uint64_t number);
-/* Whether a command leaves the volatile state as it was. size is at least the
- * header's. */
-bool journal_is_harmless(const uint8_t *command, size_t size);
-/* Whether it can be run again to the same effect. */
-bool journal_is_repeatable(const uint8_t *command, size_t size);
+
+/* What is to be captured of a command. */
+enum journal_trace {
+	JOURNAL_TRACE_NOTHING,	/* it leaves the volatile state as it was */
+	JOURNAL_TRACE_LOG,		/* it can be run again to the same effect */
+	JOURNAL_TRACE_CAPTURE,	/* anything */
+};
+
+enum journal_trace journal_trace_of(const uint8_t *command, size_t size);
 
 #endif

@@ -25,7 +25,7 @@ static const int common[] = {
 	SYS_ppoll,
 	SYS_close,
 	SYS_shutdown,			/* the data connection */
-	SYS_lseek,			/* the answers' memory file */
+	SYS_lseek,			/* a handed-over state's size */
 	SYS_futex,			/* mutexes of glibc */
 	SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_getrandom,			/* OpenSSL */
@@ -37,7 +37,7 @@ static const int common[] = {
 };
 
 static const int worker_only[] = {
-	SYS_sendfile,	/* answers */
+	SYS_recvfrom, SYS_sendmmsg,	/* commands, answers */
 };
 
 /* What stdio asks of a descriptor before libtpms's complaints, which the worker

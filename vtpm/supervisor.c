@@ -57,6 +57,16 @@ no_signals_blocked(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* What dies with the supervisor says so before anything else; that may have
+ * happened already. While the monitor is still root the supervisor's death
+ * cannot signal it (prctl(2), kill(2)): it also sees the socket's end. */
+static void
+follow(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(MONITOR_KILLED);
+}
+
 int
 supervisor_start(struct supervisor *s, struct err *err)
 {
@@ -73,9 +83,7 @@ supervisor_start(struct supervisor *s, struct err *err)
 	}
 	if (s->monitor_pid == 0) {
 		prctl(PR_SET_NAME, "vtpmd-monitor");
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(MONITOR_KILLED);
+		follow(parent);
 		close(ends[0]);
 		close(s->signals);
 		if (s->before.sock >= 0)
@@ -88,14 +96,13 @@ supervisor_start(struct supervisor *s, struct err *err)
 }
 
 static _Noreturn void
-be_worker(struct supervisor *s, struct channel *worker)
+be_worker(struct supervisor *s, struct channel *worker, pid_t parent)
 {
+	follow(parent);
 	no_signals_blocked();
 	/* A terminal's ^C goes to the whole group; the monitor decides. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		_exit(1);
 	s->worker_begin(worker);
 	worker_main(worker, s->worker_confine, s->arg);
 }
@@ -105,6 +112,7 @@ spawn(struct supervisor *s, int sock)
 {
 	struct message m = { .type = SUPERVISOR_SPAWN };
 	struct channel monitor = { .orders = -1, .needs = -1 }, worker;
+	pid_t parent = getpid();
 	struct err err = { 0 };
 	int rc;
 
@@ -113,7 +121,7 @@ spawn(struct supervisor *s, int sock)
 	if (m.result == 0) {
 		s->worker = fork();
 		if (s->worker == 0)
-			be_worker(s, &worker);
+			be_worker(s, &worker, parent);
 		channel_close(&worker);
 		m.arg = (uint32_t)s->worker;
 		m.result = s->worker < 0 ? ERR_SYSTEM : 0;
@@ -362,6 +370,10 @@ supervisor_run(struct supervisor *s)
 		if (p[0].revents != 0)
 			on_signals(s);
 	}
+	/* One that is still root cannot be killed from here, but sees this. */
+	if (s->sock >= 0)
+		close(s->sock);
+	s->sock = -1;
 	(void)end_child(&s->monitor_pid);
 	(void)end_child(&s->worker);
 	(void)end_child(&s->before.worker);

@@ -87,10 +87,13 @@ int supervisor_inherit(struct supervisor *s, const char *text,
  * supervisor is gone. */
 int supervisor_spawn(int sock, struct channel *channel, pid_t *pid,
     struct err *err);
+/* The second half of that, after supervisor_tell(SUPERVISOR_SPAWN). */
+int supervisor_spawned(int sock, struct channel *channel, pid_t *pid,
+    struct err *err);
 /* Has the worker killed if it still lives, and reaped. *status as of
  * waitpid(2). */
 int supervisor_wait(int sock, int *status, struct err *err);
-/* READY, TRIAL and SWITCH; fd goes along, -1: none. */
+/* Any of them without waiting for an answer; fd goes along, -1: none. */
 int supervisor_tell(int sock, enum supervisor_ask what, int fd,
     struct err *err);
 

@@ -26,9 +26,10 @@ static struct {
 	const struct tpm_storage *storage;
 	bool powered;
 	bool started;		/* TPM2_Startup succeeded since _TPM_Init */
-	bool shut_down;		/* TPM2_Shutdown was the last command since */
+	bool shut_down;		/* TPM2_Shutdown did since, and still counts */
 	bool refused;		/* libtpms did not take a permanent state */
 	TPM_MODIFIER_INDICATOR locality;
+	uint32_t command;	/* code of the one that runs */
 	unsigned char *response;
 	uint32_t response_room;
 } the;
@@ -84,6 +85,20 @@ on_load(unsigned char **data, uint32_t *length, uint32_t tpm_number,
 	return TPM_SUCCESS;
 }
 
+/*
+ * Keeps account of Startup and Shutdown (Part 1, 12.2.3). A Shutdown counts
+ * until a command changes what it saved, and libtpms stores that it no longer
+ * does; one that only reads leaves it. libtpms stores last of all that a
+ * command does, and the account must be right by then: it is captured with it.
+ */
+static void
+track_store(void)
+{
+	the.shut_down = the.command == TPM_CC_SHUTDOWN;
+	if (the.command == TPM_CC_STARTUP)
+		the.started = true;
+}
+
 static TPM_RESULT
 on_store(const unsigned char *data, uint32_t length, uint32_t tpm_number,
     const char *name)
@@ -91,8 +106,11 @@ on_store(const unsigned char *data, uint32_t length, uint32_t tpm_number,
 	enum tpm_state which;
 
 	(void)tpm_number;
-	if (state_by_name(name, &which) < 0 ||
-	    the.storage->store(the.storage->ctx, which, data, length) < 0)
+	if (state_by_name(name, &which) < 0)
+		return TPM_FAIL;
+	if (which == TPM_STATE_PERMANENT)
+		track_store();
+	if (the.storage->store(the.storage->ctx, which, data, length) < 0)
 		return TPM_FAIL;
 	return TPM_SUCCESS;
 }
@@ -205,21 +223,25 @@ tpm_response_is_success(const uint8_t *response, size_t size)
 	    buf_get_u32be(&b, &rc) == 0 && rc == TPM_RC_SUCCESS;
 }
 
-/* Keeps account of Startup and Shutdown (Part 1, 12.2.3). */
-static void
-track_orderly(const uint8_t *command, size_t size, const uint8_t *response,
-    size_t response_size)
+static uint32_t
+command_code(const uint8_t *command, size_t size)
 {
-	struct buf in = buf_reader(command, size);
-	struct buf out = buf_reader(response, response_size);
-	uint32_t cc, rc;
+	struct buf b = buf_reader(command, size);
+	uint32_t code = 0;
 
-	if (buf_get_bytes(&in, NULL, 6) < 0 || buf_get_u32be(&in, &cc) < 0 ||
-	    buf_get_bytes(&out, NULL, 6) < 0 || buf_get_u32be(&out, &rc) < 0)
-		return;
-	if (cc == TPM_CC_STARTUP && rc == TPM_RC_SUCCESS)
+	(void)buf_get_bytes(&b, NULL, 6);
+	(void)buf_get_u32be(&b, &code);
+	return code;
+}
+
+/* A Startup or Shutdown that has been run. */
+static void
+track_orderly(uint32_t code, bool success)
+{
+	if (code == TPM_CC_STARTUP && success)
 		the.started = true;
-	the.shut_down = cc == TPM_CC_SHUTDOWN && rc == TPM_RC_SUCCESS;
+	if (code == TPM_CC_SHUTDOWN)
+		the.shut_down = success;
 }
 
 void
@@ -227,7 +249,7 @@ tpm_process(const uint8_t *command, size_t size, const uint8_t **response,
     size_t *response_size)
 {
 	static uint8_t error[TPM_HEADER_SIZE];
-	uint32_t got = 0;
+	uint32_t code, got = 0;
 	TPM_RESULT rc;
 
 	*response = error;
@@ -240,14 +262,17 @@ tpm_process(const uint8_t *command, size_t size, const uint8_t **response,
 		tpm_error_response(error, TPM_RC_COMMAND_SIZE);
 		return;
 	}
+	the.command = command_code(command, size);
 	/* libtpms takes the command as writable and may write to it. */
 	rc = TPMLIB_Process(&the.response, &got, &the.response_room,
 	    (unsigned char *)(uintptr_t)command, (uint32_t)size);
+	code = the.command;
+	the.command = 0;
 	if (rc != TPM_SUCCESS || got < TPM_HEADER_SIZE) {
 		tpm_error_response(error, TPM_RC_FAILURE);
 		return;
 	}
-	track_orderly(command, size, the.response, got);
+	track_orderly(code, tpm_response_is_success(the.response, got));
 	*response = the.response;
 	*response_size = got;
 }

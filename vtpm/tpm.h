@@ -72,8 +72,9 @@ void tpm_error_response(uint8_t out[TPM_HEADER_SIZE], uint32_t rc);
 /* Whether a response's code is TPM_RC_SUCCESS. */
 bool tpm_response_is_success(const uint8_t *response, size_t size);
 
-/* Part 1, 12.2.3.2: true when a TPM2_Shutdown was the last command to
- * succeed since the last _TPM_Init, or nothing was started. */
+/* Part 1, 12.2.3.2: true when a TPM2_Shutdown has succeeded since the last
+ * _TPM_Init and no command has changed anything since, or nothing was
+ * started. */
 bool tpm_orderly(void);
 /* Sends TPM2_Shutdown(CLEAR) where the guest did not (power cut, reset):
  * an unorderly start may otherwise count as a failed authorisation (Part 1, 19.8.6). */

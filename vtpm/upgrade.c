@@ -197,7 +197,7 @@ fill_document(const struct monitor *m, struct handover_document *d,
 {
 	const struct journal *j = &m->channel.memory.shared->journal;
 	const struct journal_capture *c = journal_current(j);
-	enum journal_end end = journal_judge(j, UINT64_MAX);
+	enum journal_end end = journal_judge(j);
 
 	if ((end != JOURNAL_IDLE && end != JOURNAL_RERUN) ||
 	    c->size > sizeof(c->state))

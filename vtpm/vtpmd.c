@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -35,7 +34,7 @@ struct vtpmd {
 	struct options options;
 	struct config config;
 	struct listen_address address;
-	char *user;
+	struct user user;
 	bool logs_elsewhere;	/* than to standard error */
 	int listen_fd, listen_dir, listen_pid_fd;
 	struct pid_file pid_file;
@@ -49,19 +48,19 @@ struct vtpmd {
 enum { LEGACY_LISTEN, LEGACY_LISTEN_DIR, LEGACY_LISTEN_PID, LEGACY_PID_DIR,
 	LEGACY_LOG };
 
-/* Whom root becomes; NULL when this is not root. */
-static char *
-choose_user(const struct options *o, struct config *config)
+/* Whom root becomes; nobody when this is not root. */
+static int
+choose_user(struct vtpmd *d, struct err *err)
 {
 	if (geteuid() != 0)
-		return NULL;
-	if (o->user != NULL)
-		return o->user;
-	if (config->user[0] != '\0')
-		return config->user;
-	snprintf(config->user, sizeof(config->user), "%s",
-	    getpwnam(DEFAULT_USER) != NULL ? DEFAULT_USER : LAST_RESORT_USER);
-	return config->user;
+		return 0;
+	if (d->options.user != NULL)
+		return user_find(&d->user, d->options.user, err);
+	if (d->config.user[0] != '\0')
+		return user_find(&d->user, d->config.user, err);
+	if (user_find_local(&d->user, DEFAULT_USER, NULL) == 0)
+		return 0;
+	return user_find(&d->user, LAST_RESORT_USER, err);
 }
 
 /* No file of the worker's grows; sanitizers report to one. */
@@ -75,10 +74,10 @@ choose_user(const struct options *o, struct config *config)
 static void
 begin_worker(struct channel *c)
 {
-	int keep[] = { c->orders, c->needs, c->memory.answers_fd };
+	int keep[] = { c->orders, c->needs };
 	struct err err = { 0 };
 
-	if (sandbox_descriptors(keep, 3, &err) < 0 ||
+	if (sandbox_descriptors(keep, 2, &err) < 0 ||
 	    sandbox_paths(&err) < 0)
 		_exit(1);
 }
@@ -149,7 +148,7 @@ prepare_processes(struct vtpmd *d, struct err *err)
 		return rc;
 	d->monitor = (struct monitor_start){ .options = &d->options,
 		.config = &d->config, .path = d->address.path,
-		.user = d->user, .logs_elsewhere = d->logs_elsewhere,
+		.user = &d->user, .logs_elsewhere = d->logs_elsewhere,
 		.listen_fd = d->listen_fd,
 		.listen_pid_fd = d->listen_pid_fd, .handover = d->monitor.handover,
 		.memory = d->supervisor.memory };
@@ -176,7 +175,8 @@ confine_supervisor(struct vtpmd *d, struct err *err)
 	int dirs[] = { d->listen_dir, d->pid_file.dir };
 	int rc;
 
-	if (d->user != NULL && (rc = sandbox_drop_user(d->user, err)) < 0)
+	if (d->user.name != NULL &&
+	    (rc = sandbox_drop_user(&d->user, err)) < 0)
 		return rc;
 	/* Who may look or unmount. */
 	if (chdir("/") < 0)
@@ -195,10 +195,8 @@ start(struct vtpmd *d, struct err *err)
 {
 	int rc;
 
-	d->user = choose_user(&d->options, &d->config);
-	if (d->user != NULL && getpwnam(d->user) == NULL)
-		return err_set(err, ERR_USAGE, "there is no user %s", d->user);
-	if ((rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
+	if ((rc = choose_user(d, err)) < 0 ||
+	    (rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
 	    (rc = open_log(d, err)) < 0 ||
 	    (rc = listen_open(&d->address, &d->listen_fd, &d->listen_dir,
 	    err)) < 0 ||

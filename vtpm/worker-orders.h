@@ -19,7 +19,6 @@ struct worker {
 	int next_data_fd;		/* what it shall serve next, or -1 */
 	uint32_t data_number, next_data_number;	/* the monitor's, of each */
 	bool state_set;			/* SET_STATE that no INIT has used yet */
-	uint32_t answers_at;		/* where the next answer goes */
 	bool running;			/* a command of the guest's */
 	bool store_failed;		/* while it ran */
 	uint8_t error[TPM_HEADER_SIZE];

@@ -3,10 +3,10 @@
  * A worker was taken over, wrote what it liked to the memory that it shares
  * with its successor, and died: the next worker resumes from that. Input after
  * fail_begin's: what to do first (1: enum resume; bit 7: the captured state's
- * checksum is made right), where the answers' file stands (2), how many
- * changes, and those of what an honest worker left: a field (1) and its value
- * (8), or the field BYTES, offset (4), size (1) and bytes. What follows, the
- * guest sends.
+ * checksum is made right), how much of the answer is said to be sent (2), how
+ * many changes, and those of what an honest worker left: a field (1) and its
+ * value (8), or the field BYTES, offset (4), size (1) and bytes. What follows,
+ * the guest sends.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -24,7 +24,7 @@
 #define CHECKSUM 0x80u
 #define NUMBER 5		/* commands that the honest worker has done */
 
-enum field { BEGUN, RUN, ANSWERED, CAPTURED, CURRENT, ANSWER_AT, ANSWER_SIZE,
+enum field { BEGUN, RUN, ANSWERED, CAPTURED, CURRENT, SENT_BEFORE, ANSWER_SIZE,
 	COMMAND_SIZE, STATE_SIZE, LOG_COUNT, LOG_SIZE, LOG_NUMBER, BYTES,
 	FIELDS };
 
@@ -130,10 +130,11 @@ set_up(void)
 	atomic_store(&j->answered, NUMBER);
 	FUZZ_ASSERT(journal_capture(j, NUMBER - 1) == 0);
 	succeeding(extend, sizeof(extend));
-	FUZZ_ASSERT(journal_log(j, NUMBER, extend, sizeof(extend)));
+	FUZZ_ASSERT(journal_log_prepare(j, NUMBER, extend, sizeof(extend)));
+	journal_log_publish(j, NUMBER);
 	memcpy(j->command, startup, sizeof(startup));
 	j->command_size = sizeof(startup);
-	memcpy(memory.answers, startup, sizeof(startup));
+	memcpy(j->answer, startup, sizeof(startup));
 	j->answer_size = sizeof(startup);
 	memcpy(&honest, j, sizeof(honest));
 	tpm_power_off();
@@ -150,7 +151,7 @@ set_field(struct journal *j, enum field field, uint64_t v)
 	case ANSWERED: atomic_store(&j->answered, v); break;
 	case CAPTURED: atomic_store(&j->captured, v); break;
 	case CURRENT: atomic_store(&j->current, (uint32_t)v); break;
-	case ANSWER_AT: j->answer_at = (uint32_t)v; break;
+	case SENT_BEFORE: j->sendings[v >> 32 & 1].before = (uint32_t)v; break;
 	case ANSWER_SIZE: j->answer_size = (uint32_t)v; break;
 	case COMMAND_SIZE: j->command_size = (uint32_t)v; break;
 	case STATE_SIZE: c->size = (uint32_t)v; break;
@@ -205,7 +206,7 @@ is_state_changed(const struct journal *j)
 static void
 serve(struct buf *guest)
 {
-	uint8_t sink[2 * JOURNAL_ANSWERS];
+	uint8_t sink[2 * JOURNAL_ANSWER_MAX];
 	const uint8_t *bytes;
 	size_t n = buf_left(guest);
 	struct pollfd p;
@@ -224,7 +225,6 @@ serve(struct buf *guest)
 		(void)!recv(pair[0], sink, sizeof(sink), MSG_DONTWAIT);
 		rc = serve_one(&worker, pair[1]);
 	}
-	FUZZ_ASSERT(worker.answers_at <= JOURNAL_ANSWERS);
 	FUZZ_ASSERT(pthread_mutex_trylock(&worker.lock) == 0);
 	pthread_mutex_unlock(&worker.lock);
 	close(pair[0]);
@@ -240,14 +240,13 @@ succeed(void *arg)
 
 	worker = (struct worker){ .lock = PTHREAD_MUTEX_INITIALIZER,
 		.channel = { .orders = -2, .needs = -3, .memory = memory },
-		.data_fd = -1, .next_data_fd = -1,
-		.answers_at = JOURNAL_ANSWERS };
+		.data_fd = -1, .next_data_fd = -1 };
 	FUZZ_ASSERT(worker_setup_tpm(&worker) == 0);
-	FUZZ_ASSERT(lseek(memory.answers_fd, i->sent, SEEK_SET) == i->sent);
+	memory.shared->journal.sendings[0].message.msg_len += i->sent;
 	resume = i->resume;
 	resume_given = false;
 	fail_begin(&control);
-	(void)journal_judge(&memory.shared->journal, i->sent);
+	(void)journal_judge(&memory.shared->journal);
 	worker_obey(&worker);
 	/* Whatever the journal says, what was lost stays lost. */
 	FUZZ_ASSERT((resume != RESUME_FAILED &&

@@ -18,8 +18,7 @@
 #define MORE 0x8000u
 
 static struct worker worker = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	.data_fd = -1, .next_data_fd = -1,
-	.answers_at = JOURNAL_ANSWERS };
+	.data_fd = -1, .next_data_fd = -1 };
 static struct secret *fresh;	/* state that each input starts from */
 static struct buf in;
 static int guest = -1, data_fd = -1;
@@ -102,7 +101,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	data_fd = pair[1];
 	/* As data_thread leaves it between two connections. */
 	journal_settle(&worker.channel.memory.shared->journal);
-	worker.answers_at = JOURNAL_ANSWERS;
 	fail_begin(&control);
 	for (int i = 0; i < COMMANDS_MAX && buf_left(&in) > 2; i++) {
 		struct pollfd p = { .fd = data_fd, .events = POLLIN };

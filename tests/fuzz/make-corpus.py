@@ -302,3 +302,71 @@ for name, kind, text in (
     for failing in ("", "-failing"):
         seed("token", name + failing, (SOME if failing else NONE) +
              bytes([kind]) + text)
+
+
+# kmip: mode, operation, message or the payload's items
+def item(tag, kind, value):
+    if isinstance(value, int):
+        value = struct.pack(">I" if kind in (2, 5) else ">Q", value)
+    return (struct.pack(">II", tag << 8 | kind, len(value)) + value +
+            bytes(-len(value) % 8))
+
+
+KMIP_ID = item(0x420094, 7, b"id")
+KMIP_KEY = bytes(range(32))
+# RFC 3394: KMIP_KEY under a key of zeroes, and a Key Value around it.
+KMIP_WRAPPED = bytes.fromhex(
+    "246d75815315bd8b40ac141ba1cbca56785ae73cbbafa7fd20f4c91a99312c94"
+    "6edff8132c8259b4")
+KMIP_ENCODED = bytes.fromhex(
+    "9bd0edcee5d0e07bd3bb45e99d8ede8ca3517fc6d0d37a4720a4d82f5ae10b1d"
+    "e384c062ae34a15059f4b260365ef714cb9b430b3b7061f6")
+
+
+def kmip_key(value, wrapped=b""):
+    return (item(0x420057, 5, 2) + KMIP_ID + item(0x42008f, 1, item(
+        0x420040, 1, item(0x420042, 5, 1) + value + item(0x420028, 5, 3) +
+        item(0x42002a, 2, 256) + wrapped)))
+
+
+def kmip_material(data):
+    return item(0x420045, 1, item(0x420043, 8, data))
+
+
+KMIP_WRAPPING = item(0x420046, 1, item(0x42009e, 5, 1))
+KMIP_NAME = item(0x420055, 7, b"name") + item(0x420054, 5, 1)
+payloads = {
+    "versions": (0, 1, item(0x420069, 1, item(0x42006a, 2, 1) +
+                            item(0x42006b, 2, 4)) * 3),
+    "query": (1, 1, item(0x42005c, 5, 10) * 3 + item(0x420057, 5, 2) +
+              item(0x42009d, 7, b"vendor")),
+    "create": (2, 1, item(0x420057, 5, 2) + KMIP_ID),
+    "activate": (3, 1, KMIP_ID),
+    "get": (4, 1, kmip_key(kmip_material(KMIP_KEY))),
+    "get-wrapped": (4, 5, kmip_key(kmip_material(KMIP_WRAPPED),
+                                   KMIP_WRAPPING)),
+    "get-encoded": (4, 5, kmip_key(item(0x420045, 8, KMIP_ENCODED),
+                                   KMIP_WRAPPING)),
+    "attributes-1": (5, 1, KMIP_ID + item(0x420008, 1, item(
+        0x42000a, 7, b"State") + item(0x42000b, 5, 2)) + item(
+            0x420008, 1, item(0x42000a, 7, b"Name") + item(0x420009, 2, 0) +
+            item(0x42000b, 1, KMIP_NAME))),
+    "attributes-2": (5, 3, KMIP_ID + item(0x420125, 1, item(
+        0x42008d, 5, 2) + item(0x420053, 1, KMIP_NAME) + item(
+            0x420039, 9, 5) + item(0x420120, 6, 1))),
+    "locate": (6, 1, item(0x4200d5, 2, 9) + KMIP_ID * 9),
+    "revoke": (7, 1, KMIP_ID),
+    "destroy": (8, 1, KMIP_ID),
+}
+for name, (operation, mode, data) in payloads.items():
+    seed("kmip", name, NONE + bytes([mode, operation]) + data)
+    seed("kmip", name + "-failing", SOME + bytes([mode, operation]) + data)
+KMIP_HEADER = item(0x42007a, 1, item(0x420069, 1, item(0x42006a, 2, 1) + item(
+    0x42006b, 2, 4)) + item(0x420092, 9, 0) + item(0x42000d, 2, 1))
+seed("kmip", "message", NONE + b"\0\3" + item(0x42007b, 1, KMIP_HEADER + item(
+    0x42000f, 1, item(0x42005c, 5, 18) + item(0x420093, 8, b"AAAAAAAA") +
+    item(0x42007f, 5, 0) + item(0x42007c, 1, KMIP_ID))))
+seed("kmip", "refusal", NONE + b"\0\3" + item(0x42007b, 1, KMIP_HEADER + item(
+    0x42000f, 1, item(0x42007f, 5, 1) + item(0x42007e, 5, 12) + item(
+        0x42007d, 7, b"Permission\ndenied"))))
+seed("kmip", "cut", NONE + b"\0\3" + bytes.fromhex("42007b01ffffffff42"))

@@ -92,6 +92,13 @@ storage_drop_volatile(struct storage *s, struct err *err)
 	return 0;
 }
 
+bool
+storage_look(struct storage *s)
+{
+	(void)s;
+	return fail_now();
+}
+
 int
 storage_close(struct storage *s, struct err *err)
 {
@@ -375,6 +382,12 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
 	return __real_poll(p, n, 0);
 }
 
+void
+storage_abandon(struct storage *s)
+{
+	(void)(s);
+}
+
 int
 storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err)
@@ -383,7 +396,7 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 	if (fail_now())
 		return err_sys(err, EIO, "cannot write");
 	memset(h, 0, sizeof(*h));
-	h->file = the.memory.answers_fd;
+	h->file = the.monitor.signal_fd;
 	h->record = -1;
 	return 0;
 }
@@ -530,8 +543,6 @@ end(void)
 		if (the.clients[i] >= 0)
 			close(the.clients[i]);
 	munmap(the.memory.shared, sizeof(*the.memory.shared));
-	munmap(the.memory.answers, JOURNAL_ANSWERS);
-	close(the.memory.answers_fd);
 }
 
 void

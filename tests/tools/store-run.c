@@ -251,6 +251,7 @@ main(int argc, char **argv)
 	if (c == NULL)
 		return 2;
 	if ((rc = store_open(&config, &store, &err)) < 0) {
+		json_decref(c);
 		fprintf(stderr, "%s: %s\n", err_name(rc), err.text);
 		return err_exit_status(rc);
 	}

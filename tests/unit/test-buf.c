@@ -185,3 +185,23 @@ Test(buf, patches_only_what_was_written)
 	b = buf_writer(room, sizeof(room));
 	cr_assert_eq(buf_patch_u16be(&b, SIZE_MAX, 1), ERR_FORMAT);
 }
+
+Test(buf, little_endian)
+{
+	static const uint8_t bytes[] = { 2, 1, 4, 3, 2, 1, 8, 7, 6, 5, 4, 3, 2,
+		1, 9 };
+	struct buf b = buf_reader(bytes, sizeof(bytes));
+	uint16_t u16;
+	uint32_t u32;
+	uint64_t u64;
+
+	cr_assert_eq(buf_get_u16le(&b, &u16), 0);
+	cr_assert_eq(u16, 0x0102);
+	cr_assert_eq(buf_get_u32le(&b, &u32), 0);
+	cr_assert_eq(u32, 0x01020304);
+	cr_assert_eq(buf_get_u64le(&b, &u64), 0);
+	cr_assert_eq(u64, 0x0102030405060708);
+	cr_assert_eq(buf_get_u32le(&b, &u32), ERR_FORMAT);
+	cr_assert_eq(u32, 0);
+	cr_assert(!buf_ok(&b));
+}

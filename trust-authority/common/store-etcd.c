@@ -24,6 +24,7 @@
 #include "trust-authority/common/store-backend.h"
 
 #define ENDPOINTS_MAX 9
+#define TXN "/v3/kv/txn"
 #define CALL_MS 3000		/* one try at one node */
 #define MARKS 64
 #define MARK_KIND ".commit"	/* no kind of record's name */
@@ -211,8 +212,9 @@ ask(struct etcd *s, const char *path, const json_t *request,
 			pause_a_while();
 	}
 	err_prefix(err, "no etcd node answers");
-	err_append(err, unsure ? "; whether the change was made is not known" :
-	    "; nothing was changed");
+	if (strcmp(path, TXN) == 0)
+		err_append(err, unsure ? "; whether the change was made is "
+		    "not known" : "; nothing was changed");
 	if (rc != ERR_AUTH && err != NULL)
 		err->code = ERR_CLOSED;
 	return rc == ERR_AUTH ? rc : ERR_CLOSED;
@@ -422,7 +424,7 @@ etcd_commit(void *state, const struct store_op *ops, size_t count,
 		rc = err_set(err, ERR_SYSTEM, "no memory for a request");
 		goto out;
 	}
-	rc = ask(s, "/v3/kv/txn", request, &reply, err);
+	rc = ask(s, TXN, request, &reply, err);
 	if (rc == 0 && !json_is_true(json_object_get(reply.json, "succeeded")))
 		rc = not_done(s, reply.json, ops, count, &m, version, bad,
 		    err);
