@@ -270,6 +270,48 @@ for at in (24, 8994):
     seed("state-blob", f"libtpms-crash-volatile-{at}", NONE + b"\6" +
          struct.pack(">BHB", 1, at, 1) + b"\xff")
 
+# http: flags, target, Authorization, Content-Type, body
+for name, flags, target, auth, kind, body in (
+        ("get", 0, b"/a?x=y&z=%41", b"Bearer a.b-c", b"", b""),
+        ("post", 17, b"/a", b"", b"application/json", b'{"a":[1,"x"]}'),
+        ("not-certified", 1, b"/a", b"Bearer x", b"application/json", b"{}"),
+        ("put", 2 | 16 | 32, b"/v/a%2fb", b"Bearer x",
+         b"application/json; charset=utf-8", b"[]"),
+        ("no-role", 2 | 16, b"/v/a", b"Bearer x", b"application/json", b"1"),
+        ("two", 0, b"/v/%c3%a4/w/y?code=3", b"Bearer x", b"", b""),
+        ("four", 16, b"/1/2/3/4?a=1&a=2", b"Basic x", b"", b""),
+        ("control", 0, b"/v/%0d%0aX/w/%00", b"Bearer x", b"", b"")):
+    for failing in ("", "-failing"):
+        seed("http", name + failing, (SOME if failing else NONE) +
+             bytes([flags]) + b"\0".join((target, auth, kind, body)))
+
+# token: kind, text
+for name, kind, text in (
+        ("claims", 1, b'{"iss":"i","aud":"a","sub":"h","group":"g",'
+         b'"policy":"p","evidence":"' + b"A" * 43 + b'","cnf":{"jwk":'
+         b'{"kty":"EC","crv":"P-256",'
+         b'"x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",'
+         b'"y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}},'
+         b'"iat":1799999999,"exp":1800000009,"jti":"1"}'),
+        ("jws", 0, b"eyJhbGciOiJFUzI1NiIsInR5cCI6InZ0cG0taG9zdCtqd3QiLCJraWQi"
+         b"OiJBIn0.e30." + b"A" * 86),
+        ("none", 0, b"eyJhbGciOiJub25lIn0.e30."),
+        ("jwe", 2, b"eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00iLCJ0"
+         b"eXAiOiJ0IiwiZXBrIjp7fX0." + b"A" * 54 + b"." + b"A" * 16 +
+         b".AAAA." + b"A" * 22),
+        ("jwe-shared", 3, b"eyJhbGciOiJBMjU2S1ciLCJlbmMiOiJBMjU2R0NNIiwidHlwI"
+         b"joidCJ9." + b"A" * 54 + b"." + b"A" * 16 + b".AAAA." + b"A" * 22),
+        ("jwks", 4, b'{"keys":[{"kty":"EC","crv":"P-256","kid":"x","nbf":1,'
+         b'"exp":2,"x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",'
+         b'"y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}]}'),
+        ("audit", 5, b'{"hash":"' + b"0" * 64 + b'","prev":"' + b"0" * 64 +
+         b'","record":{"seq":1}}'),
+        ("etcd", 6, b'{"revision":"7","kvs":[{"key":"L3Rlc3QvYQ==",'
+         b'"value":"eA==","mod_revision":"5"}]}')):
+    for failing in ("", "-failing"):
+        seed("token", name + failing, (SOME if failing else NONE) +
+             bytes([kind]) + text)
+
 
 # kmip: mode, operation, message or the payload's items
 def item(tag, kind, value):
