@@ -31,9 +31,12 @@ handover_send(int sock, enum handover_type type, uint32_t arg,
 		return err_set(err, ERR_INTERNAL, "a message of %zu bytes",
 		    size);
 	rc = fdio_send(sock, bytes, HEADER_SIZE + size, fd);
+	if (rc == ERR_CLOSED)
+		rc = err_set(err, ERR_CLOSED, "the other vtpmd is gone");
+	else if (rc < 0)
+		rc = err_sys(err, errno, "cannot send to the other vtpmd");
 	cleanse(bytes, sizeof(bytes));
-	return rc < 0 ? err_set(err, ERR_CLOSED, "the other vtpmd is gone") :
-	    0;
+	return rc;
 }
 
 int
@@ -58,8 +61,13 @@ handover_recv(int sock, struct handover_message *m, int timeout_ms,
 	 * behind that. */
 	if (n < 0 && errno == ECONNRESET)
 		n = fdio_recv(sock, bytes, sizeof(bytes), &m->fd);
-	if (n <= 0)
+	if (n <= 0) {
+		/* An empty message may carry a descriptor all the same. */
+		if (m->fd >= 0)
+			close(m->fd);
+		m->fd = -1;
 		return err_set(err, ERR_CLOSED, "it ended without a word");
+	}
 	b = buf_reader(bytes, (size_t)n);
 	m->size = (size_t)n - HEADER_SIZE;
 	if (buf_get_u32be(&b, &m->type) < 0 || buf_get_u32be(&b, &m->arg) < 0 ||

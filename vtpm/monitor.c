@@ -262,10 +262,8 @@ next_order(struct monitor *m)
 		monitor_order(m, NULL, &order, -1, end_done);
 		return;
 	}
-	if (upgrade_wants_to_park(m)) {
+	if (upgrade_wants_to_park(m))
 		upgrade_park(m);
-		return;
-	}
 	for (size_t i = 0; i < MONITOR_CLIENTS && !m->order.active; i++) {
 		size_t at = (m->served_last + 1 + i) % MONITOR_CLIENTS;
 
@@ -299,8 +297,10 @@ on_deadline(struct monitor *m)
 	if (m->look_at <= now && !m->disowned)
 		m->look_at = storage_look(m->storage) ? UINT64_MAX :
 		    now + LOOK_MS;
-	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline <= now)
+	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline <= now) {
 		upgrade_trial_answered(m);
+		next_order(m);
+	}
 	if (!m->order.active || m->order.deadline > now)
 		return;
 	log_event(LOG_LEVEL_ERROR, "worker.silent", "order=%u: it is killed",

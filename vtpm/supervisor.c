@@ -21,6 +21,7 @@
 
 /* Exit status of a vtpmd whose monitor was killed. */
 #define MONITOR_KILLED 1
+#define REPLACED " (deleted)"
 #define TAKE_OVER_WORDS (5 + SUPERVISOR_LEGACY)
 
 int
@@ -45,6 +46,10 @@ supervisor_init(struct supervisor *s, struct err *err)
 	 * what is installed then. */
 	n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
 	s->program[n > 0 ? n : 0] = '\0';
+	/* Another one has been installed since this one was run, proc(5). */
+	n -= (ssize_t)strlen(REPLACED);
+	if (n > 0 && strcmp(s->program + n, REPLACED) == 0)
+		s->program[n] = '\0';
 	return 0;
 }
 
@@ -171,8 +176,8 @@ try_program(struct supervisor *s, int fd)
 {
 	char option[32];
 
-	if (s->trial > 0)
-		return;
+	/* The one before, should it hang, is not waited for any more. */
+	(void)end_child(&s->trial);
 	snprintf(option, sizeof(option), "--trial=%d", fd);
 	if ((s->trial = fork()) != 0)
 		return;

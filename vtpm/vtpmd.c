@@ -125,6 +125,33 @@ open_log(struct vtpmd *d, struct err *err)
 	return log_open(target, "vtpmd", d->config.log_level, err);
 }
 
+/*
+ * A program in our place does not read the configuration: it stands in /, where
+ * a relative path leads elsewhere, it may not have the right to, and it cannot
+ * open another log. What the configuration says of the log becomes options.
+ */
+static int
+keep_log_options(struct vtpmd *d, int argc, char **argv, struct err *err)
+{
+	static char target[sizeof(d->config.log) + 8], level[32];
+	char **more = calloc((size_t)argc + 3, sizeof(*more));
+
+	if (more == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	memcpy(more, argv, (size_t)argc * sizeof(*more));
+	if (d->options.log == NULL && d->config.log[0] != '\0') {
+		snprintf(target, sizeof(target), "--log=%s", d->config.log);
+		more[argc++] = target;
+	}
+	if (d->options.log_level == NULL) {
+		snprintf(level, sizeof(level), "--log-level=%s",
+		    log_level_name(d->config.log_level));
+		more[argc++] = level;
+	}
+	d->supervisor.argv = more;
+	return 0;
+}
+
 static int
 run_monitor(void *arg, int sock)
 {
@@ -138,20 +165,11 @@ run_monitor(void *arg, int sock)
 	return monitor_start(&d->monitor, sock);
 }
 
-static int
-prepare_processes(struct vtpmd *d, struct err *err)
+/* What the supervisor needs to go on for a monitor from before, and to be
+ * replaced again, even if no monitor of its own ever comes up. */
+static void
+prepare_supervisor(struct vtpmd *d)
 {
-	int rc;
-
-	if ((rc = crypto_prepare_fork(err)) < 0 ||
-	    (rc = channel_memory_make(&d->supervisor.memory, err)) < 0)
-		return rc;
-	d->monitor = (struct monitor_start){ .options = &d->options,
-		.config = &d->config, .path = d->address.path,
-		.user = &d->user, .logs_elsewhere = d->logs_elsewhere,
-		.listen_fd = d->listen_fd,
-		.listen_pid_fd = d->listen_pid_fd, .handover = d->monitor.handover,
-		.memory = d->supervisor.memory };
 	d->legacy[LEGACY_LISTEN] = d->listen_fd;
 	d->legacy[LEGACY_LISTEN_DIR] = d->listen_dir;
 	d->legacy[LEGACY_LISTEN_PID] = d->listen_pid_fd;
@@ -163,6 +181,23 @@ prepare_processes(struct vtpmd *d, struct err *err)
 	d->supervisor.ready = tell_ready;
 	d->supervisor.arg = d;
 	d->supervisor.inherit = d->legacy;
+}
+
+static int
+prepare_processes(struct vtpmd *d, struct err *err)
+{
+	int rc;
+
+	if ((rc = crypto_prepare_fork(err)) < 0 ||
+	    (rc = channel_memory_make(&d->supervisor.memory, err)) < 0)
+		return rc;
+	prepare_supervisor(d);
+	d->monitor = (struct monitor_start){ .options = &d->options,
+		.config = &d->config, .path = d->address.path,
+		.user = &d->user, .logs_elsewhere = d->logs_elsewhere,
+		.listen_fd = d->listen_fd,
+		.listen_pid_fd = d->listen_pid_fd, .handover = d->monitor.handover,
+		.memory = d->supervisor.memory };
 	return 0;
 }
 
@@ -227,15 +262,14 @@ take_over(struct vtpmd *d, struct supervisor_legacy *legacy, struct err *err)
 	d->listen_pid_fd = legacy->inherited[LEGACY_LISTEN_PID];
 	d->pid_file.dir = legacy->inherited[LEGACY_PID_DIR];
 	d->monitor.handover = legacy->handover;
+	d->config.log_level = LOG_LEVEL_INFO;
 	if (d->options.pid_file != NULL)
 		pid_file_name(&d->pid_file, d->options.pid_file);
-	if ((rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
-	    (rc = config_load(&d->config, d->options.config,
-	    d->options.state_dir, err)) < 0)
-		return rc;
 	if (legacy->inherited[LEGACY_LOG] >= 0)
 		log_inherit(legacy->inherited[LEGACY_LOG], "vtpmd");
-	if ((rc = open_log(d, err)) < 0 || (rc = sandbox_process(err)) < 0 ||
+	prepare_supervisor(d);
+	if ((rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
+	    (rc = open_log(d, err)) < 0 || (rc = sandbox_process(err)) < 0 ||
 	    (rc = prepare_processes(d, err)) < 0)
 		return rc;
 	rc = supervisor_start(&d->supervisor, err);
@@ -323,11 +357,13 @@ main(int argc, char **argv)
 		clean_up(&d);
 		return status;
 	}
+	if (rc == 0 && d.options.trial_fd >= 0)
+		return trial_run(d.options.trial_fd);
 	if (rc == 0)
 		rc = config_load(&d.config, d.options.config,
 		    d.options.state_dir, &err);
-	if (rc == 0 && d.options.trial_fd >= 0)
-		return trial_run(d.options.trial_fd);
+	if (rc == 0)
+		rc = keep_log_options(&d, argc, argv, &err);
 	if (rc == 0 && d.options.daemon)
 		rc = daemon_start(&d.daemon_ready, &err);
 	status = rc == 0 ? run(&d, &err) : err_exit_status(rc);

@@ -335,13 +335,14 @@ order_park(struct worker *w, struct message *m, int fd)
 			return TPM_RETRY;
 		}
 		pthread_kill(w->data_thread, WORKER_PARK_SIGNAL);
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += PARK_PAUSE_NS;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_nsec -= 1000000000;
 			until.tv_sec++;
 		}
-		(void)pthread_cond_timedwait(&w->was_parked, &w->lock, &until);
+		(void)pthread_cond_clockwait(&w->was_parked, &w->lock,
+		    CLOCK_MONOTONIC, &until);
 	}
 	return TPM_SUCCESS;
 }

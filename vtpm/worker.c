@@ -44,11 +44,23 @@ announced_size(const uint8_t *command, size_t have)
 	return size;
 }
 
+static uint64_t
+now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 /* Reads on until the command is as long as its header says, it is clear that
  * it never will be, or nothing more comes. */
 static int
 read_rest(int fd, uint8_t *command, size_t *have)
 {
+	/* Signals, as of one that wants to park, do not make it longer. */
+	uint64_t now, until = now_us() + REST_TIMEOUT_MS * 1000;
+
 	while (*have < JOURNAL_COMMAND) {
 		size_t size = announced_size(command, *have);
 		struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -57,7 +69,9 @@ read_rest(int fd, uint8_t *command, size_t *have)
 
 		if (*have >= 6 && (size <= *have || size > TPM_BUFFER_DEFAULT))
 			return 0;
-		rc = poll(&p, 1, REST_TIMEOUT_MS);
+		if ((now = now_us()) > until)
+			now = until;
+		rc = poll(&p, 1, (int)((until - now + 999) / 1000));
 		if (rc < 0 && errno == EINTR)
 			continue;
 		if (rc <= 0)
@@ -134,15 +148,6 @@ run(struct worker *w, size_t size, const uint8_t **response,
 	    TPM_RC_NV_UNAVAILABLE : TPM_RC_FAILURE);
 	*response = w->error;
 	*response_size = sizeof(w->error);
-}
-
-static uint64_t
-now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* Before the answer, all of a command's trace that costs next to nothing: most
