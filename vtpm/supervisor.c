@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "vtpm/handover.h"
 #include "vtpm/worker.h"
 
 /* Exit status of a vtpmd whose monitor was killed. */
@@ -207,8 +208,8 @@ become_program(struct supervisor *s, int handover)
 	char option[128];
 	int n;
 
-	n = snprintf(option, sizeof(option), "--take-over=1,%d,%d,%d,%d",
-	    s->sock, handover, (int)s->monitor_pid, (int)s->worker);
+	n = snprintf(option, sizeof(option), "--take-over=%u,%d,%d,%d,%d",
+	    HANDOVER_VERSION, s->sock, handover, (int)s->monitor_pid, (int)s->worker);
 	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
 		n += snprintf(option + n, sizeof(option) - (size_t)n, ",%d",
 		    s->inherit[i]);
@@ -227,7 +228,7 @@ supervisor_inherit(struct supervisor *s, const char *text,
 
 	if (sscanf(text, "%d,%d,%d,%d,%d,%d,%d,%d,%d,%d", &version,
 	    &s->before.sock, &legacy->handover, &monitor, &worker, &in[0],
-	    &in[1], &in[2], &in[3], &in[4]) != TAKE_OVER_WORDS || version != 1)
+	    &in[1], &in[2], &in[3], &in[4]) != TAKE_OVER_WORDS || version != (int)HANDOVER_VERSION)
 		return err_set(err, ERR_USAGE, "--take-over is for vtpmd "
 		    "itself; to upgrade: vtpmctl upgrade");
 	s->before.monitor = monitor;
