@@ -3,9 +3,10 @@
  * The supervisor: the process that was started, whose pid others know. It
  * forks the monitor and the workers, reaps them and says how they ended; it
  * passes the end that is asked of it on, and ends as the monitor did. It never
- * knows a key and reads nothing of the guest's or of the hypervisor's, so that a worker that replaces a dead one inherits none, and so that it
- * needs no system call filter, under which no newer program could be run: for
- * an upgrade it runs the program file again, in its own place.
+ * knows a key and reads nothing of the guest's or of the hypervisor's, so that
+ * a worker that replaces a dead one inherits none, and so that it needs no
+ * system call filter, under which no newer program could be run: for an
+ * upgrade it runs the program file again, in its own place.
  */
 #ifndef VTPM_SUPERVISOR_H
 #define VTPM_SUPERVISOR_H
