@@ -184,6 +184,15 @@ hosttpm_keep(struct hosttpm *t, ESYS_TR handle)
 		t->kept[t->n_kept++] = handle;
 }
 
+void
+hosttpm_drop(struct hosttpm *t, ESYS_TR handle)
+{
+	(void)Esys_FlushContext(t->esys, handle);
+	for (size_t i = 0; i < t->n_kept; i++)
+		if (t->kept[i] == handle)
+			t->kept[i] = t->kept[--t->n_kept];
+}
+
 TSS2_RC
 hosttpm_primary(struct hosttpm *t, ESYS_TR hierarchy, const TPM2B_PUBLIC *template,
     ESYS_TR *handle, TPM2B_NAME *name)

@@ -29,6 +29,8 @@ int hosttpm_session(struct hosttpm *t, ESYS_TR key, ESYS_TR *session,
     struct err *err);
 /* Has hosttpm_close flush a handle that the caller made. */
 void hosttpm_keep(struct hosttpm *t, ESYS_TR handle);
+/* Flushes one of those now: there is little room. */
+void hosttpm_drop(struct hosttpm *t, ESYS_TR handle);
 
 /* Without its error text: TPM2_CreatePrimary with empty authorisations; and a
  * session salted with key (ESYS_TR_NONE: not salted), which goes on after its
