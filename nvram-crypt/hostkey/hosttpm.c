@@ -194,8 +194,8 @@ hosttpm_drop(struct hosttpm *t, ESYS_TR handle)
 }
 
 TSS2_RC
-hosttpm_primary(struct hosttpm *t, ESYS_TR hierarchy, const TPM2B_PUBLIC *template,
-    ESYS_TR *handle, TPM2B_NAME *name)
+hosttpm_primary(struct hosttpm *t, ESYS_TR hierarchy,
+    const TPM2B_PUBLIC *template, ESYS_TR *handle, TPM2B_NAME *name)
 {
 	const TPM2B_SENSITIVE_CREATE sensitive = { 0 };
 	const TPM2B_DATA outside = { 0 };

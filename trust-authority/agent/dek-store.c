@@ -116,7 +116,8 @@ dek_store_list(const struct state_dir *store, uint8_t (**vms)[UUID_SIZE],
 	while ((e = readdir(dir)) != NULL) {
 		if (uuid_parse(e->d_name, vm) < 0)
 			continue;
-		if ((more = reallocarray(*vms, *count + 1, UUID_SIZE)) == NULL) {
+		more = reallocarray(*vms, *count + 1, UUID_SIZE);
+		if (more == NULL) {
 			rc = err_set(err, ERR_INTERNAL, "out of memory");
 			break;
 		}

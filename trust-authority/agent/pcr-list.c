@@ -55,6 +55,6 @@ pcr_list_parse(const char *text, struct pcr_set *out, struct err *err)
 			break;
 	if (out->count > 0 && at[-1] == '\0')
 		return 0;
-	return err_set(err, ERR_USAGE, "\"%.64s\" is no list of PCRs; write for "
-	    "example sha256:0,1,2,7+sha384:7", text);
+	return err_set(err, ERR_USAGE, "\"%.64s\" is no list of PCRs; write "
+	    "for example sha256:0,1,2,7+sha384:7", text);
 }

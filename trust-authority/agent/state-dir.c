@@ -27,8 +27,8 @@ owner_judge(int fd, const char *path, const char *name, mode_t forbidden,
 		    "chown it to the agent's user, or use another directory",
 		    path, name, (unsigned)st.st_uid);
 	if (st.st_mode & forbidden)
-		return err_set(err, ERR_REFUSED, "%s/%s is open to others (mode "
-		    "%04o): run chmod go-rwx on it, and find out who used it",
+		return err_set(err, ERR_REFUSED, "%s/%s is open to others "
+		    "(mode %04o): run chmod go-rwx on it, and find out who used it",
 		    path, name, (unsigned)st.st_mode & 07777);
 	return 0;
 }

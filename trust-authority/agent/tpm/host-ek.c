@@ -16,8 +16,8 @@ host_ek_error(struct err *err, TSS2_RC tss, const char *what)
 	static const struct hosttpm_advice advice[] = {
 		{ TPM2_RC_BAD_AUTH, "its endorsement hierarchy has a password, "
 		    "which the agent does not know: clear it" },
-		{ TPM2_RC_AUTH_FAIL, "its endorsement hierarchy has a password, "
-		    "which the agent does not know: clear it" },
+		{ TPM2_RC_AUTH_FAIL, "its endorsement hierarchy has a "
+		    "password, which the agent does not know: clear it" },
 		{ TPM2_RC_HIERARCHY, "its endorsement hierarchy is disabled: "
 		    "enable it in the firmware's settings" },
 	};
@@ -206,8 +206,8 @@ certificate_check(const struct host_ek *ek, const uint8_t *cert, size_t size,
 	/* The authority would refuse it; here one sees what is wrong. */
 	if (EVP_PKEY_eq(X509_get0_pubkey(x), key->pkey) != 1)
 		rc = err_set(err, ERR_REFUSED, "the certificate in the TPM's "
-		    "NV index 0x%08x is for another key than template %s gives: "
-		    "the TPM's maker used a template of his own, or the "
+		    "NV index 0x%08x is for another key than template %s "
+		    "gives: the TPM's maker used a template of his own, or the "
 		    "endorsement seed was changed; choose another key "
 		    "(ek =)", ek->template->certificate, ek->template->title);
 out:

@@ -48,7 +48,8 @@ values_take(struct pcr_set *pcrs, struct pcr_set *left,
 			    !(left->bank[b].mask & 1u << i) ||
 			    values->digests[n].size != left->bank[b].alg->size)
 				return ERR_TPM;
-			memcpy(pcrs->bank[b].value[i], values->digests[n].buffer,
+			memcpy(pcrs->bank[b].value[i],
+			    values->digests[n].buffer,
 			    values->digests[n].size);
 			left->bank[b].mask &= ~(1u << i);
 			n++;
@@ -140,7 +141,7 @@ static int
 quote_once(struct hosttpm *t, ESYS_TR ak, const TPM2B_DATA *binding,
     struct pcr_set *pcrs, struct host_quote *out, struct err *err)
 {
-	const TPMT_SIG_SCHEME scheme = { .scheme = TPM2_ALG_NULL };
+	const TPMT_SIG_SCHEME of_key = { .scheme = TPM2_ALG_NULL };
 	TPML_PCR_SELECTION want = host_pcr_selection(pcrs);
 	TPM2B_ATTEST *quote = NULL;
 	TPMT_SIGNATURE *signature = NULL;
@@ -150,7 +151,7 @@ quote_once(struct hosttpm *t, ESYS_TR ak, const TPM2B_DATA *binding,
 	if ((rc = host_pcr_read(t, pcrs, err)) < 0)
 		return rc;
 	tss = Esys_Quote(hosttpm_esys(t), ak, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-	    ESYS_TR_NONE, binding, &scheme, &want, &quote, &signature);
+	    ESYS_TR_NONE, binding, &of_key, &want, &quote, &signature);
 	if (tss != TSS2_RC_SUCCESS) {
 		rc = host_ek_error(err, tss, "quote its PCRs");
 		goto out;
@@ -161,8 +162,8 @@ quote_once(struct hosttpm *t, ESYS_TR ak, const TPM2B_DATA *binding,
 	if (quote->size > sizeof(out->attest) ||
 	    Tss2_MU_TPMT_SIGNATURE_Marshal(signature, out->signature,
 	    sizeof(out->signature), &out->signature_size) != TSS2_RC_SUCCESS) {
-		rc = err_set(err, ERR_TPM, "the host's TPM made a quote that is "
-		    "too long");
+		rc = err_set(err, ERR_TPM, "the host's TPM made a quote "
+		    "that is too long");
 		goto out;
 	}
 	memcpy(out->attest, quote->attestationData, quote->size);
