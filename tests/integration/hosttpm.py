@@ -247,14 +247,28 @@ def sections(message):
     return out
 
 
+def move(log):
+    """Commands by which PCR 10 changes."""
+    if log is None:
+        return [extend_command(10, 0x000b, os.urandom(32))]
+    log, entries = log.split(",")
+    with open(entries, "rb") as f:
+        entries = f.read()
+    with open(log, "ab") as f:
+        f.write(entries)
+    return ima_extends(entries)
+
+
 def bus_main(path, record, *orders):
-    """Orders: "move=N": PCR 10 changes before each of the first N quotes.
+    """Orders: "move=CC,N": PCR 10 changes before each of the first N of that
+    command; with "log=FILE,ENTRIES" by these entries of the IMA log, which are
+    then in it.
     "hang=CC", "die=CC", "junk=CC" (hexadecimal): at that command no answer
     ever, the end, nonsense. "answer=CC,RC,N": N times that response code."""
     orders = dict(o.split("=") for o in orders)
     tpm = socket.socket(socket.AF_UNIX)
     tpm.connect(path)
-    left = int(orders.get("move", 0))
+    moved, left = (int(x, 16) for x in orders.get("move", "0,0").split(","))
     at, rc, times = (int(x, 16) for x in
                      orders.get("answer", "0,0,0").split(","))
     log = open(record, "ab", buffering=0)
@@ -282,10 +296,11 @@ def bus_main(path, record, *orders):
             times -= 1
             os.write(1, struct.pack(">HII", 0x8001, 10, rc))
             continue
-        if code == QUOTE and left > 0:
+        if code == moved and left > 0:
             left -= 1
-            tpm.sendall(extend_command(10, 0x000b, os.urandom(32)))
-            read_message(tpm.recv)
+            for extend in move(orders.get("log")):
+                tpm.sendall(extend)
+                read_message(tpm.recv)
         tpm.sendall(command)
         answer = read_message(tpm.recv)
         log.write(answer)
