@@ -6,26 +6,12 @@
 #include <tss2/tss2_mu.h>
 
 #include "trust-authority/agent/tpm/host-ek.h"
+#include "trust-authority/agent/tpm/object.h"
 
 /* IMA extends PCR 10 whenever a new file is used. A quote takes a discrete TPM
  * up to half a second, and a busy start of services lasts a few. */
 #define TRIES 20
 #define NAP_MS 100
-
-TPML_PCR_SELECTION
-host_pcr_selection(const struct pcr_set *pcrs)
-{
-	TPML_PCR_SELECTION out = { .count = (UINT32)pcrs->count };
-
-	for (size_t b = 0; b < pcrs->count; b++) {
-		out.pcrSelections[b].hash = pcrs->bank[b].alg->id;
-		out.pcrSelections[b].sizeofSelect = PCR_COUNT / 8;
-		for (unsigned int i = 0; i < PCR_COUNT / 8; i++)
-			out.pcrSelections[b].pcrSelect[i] =
-			    (BYTE)(pcrs->bank[b].mask >> (8 * i));
-	}
-	return out;
-}
 
 /* Takes the values that one TPM2_PCR_Read gave out of *left. */
 static int
@@ -74,7 +60,7 @@ host_pcr_read(struct hosttpm *t, struct pcr_set *pcrs, struct err *err)
 	const char *bank;
 
 	while ((bank = bank_left(&left)) != NULL) {
-		TPML_PCR_SELECTION want = host_pcr_selection(&left);
+		TPML_PCR_SELECTION want = object_selection(&left);
 		TPML_PCR_SELECTION *got = NULL;
 		TPML_DIGEST *values = NULL;
 		UINT32 counter;
@@ -142,7 +128,7 @@ quote_once(struct hosttpm *t, ESYS_TR ak, const TPM2B_DATA *binding,
     struct pcr_set *pcrs, struct host_quote *out, struct err *err)
 {
 	const TPMT_SIG_SCHEME of_key = { .scheme = TPM2_ALG_NULL };
-	TPML_PCR_SELECTION want = host_pcr_selection(pcrs);
+	TPML_PCR_SELECTION want = object_selection(pcrs);
 	TPM2B_ATTEST *quote = NULL;
 	TPMT_SIGNATURE *signature = NULL;
 	TSS2_RC tss;

@@ -17,7 +17,6 @@ struct host_quote {
 	size_t attest_size, signature_size, values_size;
 };
 
-TPML_PCR_SELECTION host_pcr_selection(const struct pcr_set *pcrs);
 /* Fills the values that pcrs selects. ERR_UNSUPPORTED: no such bank. */
 int host_pcr_read(struct hosttpm *t, struct pcr_set *pcrs, struct err *err);
 /* ERR_BUSY where the PCRs change all the time. */

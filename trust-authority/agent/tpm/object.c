@@ -57,3 +57,18 @@ object_write(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private,
 		return ERR_FORMAT;
 	return buf_put_tpm2b(out, private->buffer, private->size);
 }
+
+TPML_PCR_SELECTION
+object_selection(const struct pcr_set *pcrs)
+{
+	TPML_PCR_SELECTION out = { .count = (UINT32)pcrs->count };
+
+	for (size_t b = 0; b < pcrs->count; b++) {
+		out.pcrSelections[b].hash = pcrs->bank[b].alg->id;
+		out.pcrSelections[b].sizeofSelect = PCR_COUNT / 8;
+		for (unsigned int i = 0; i < PCR_COUNT / 8; i++)
+			out.pcrSelections[b].pcrSelect[i] =
+			    (BYTE)(pcrs->bank[b].mask >> (8 * i));
+	}
+	return out;
+}

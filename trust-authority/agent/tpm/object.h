@@ -8,6 +8,7 @@
 #include <tss2/tss2_tpm2_types.h>
 
 #include "base/buf.h"
+#include "trust-authority/attest/pcr.h"
 
 int object_name_read(struct buf *in, TPM2B_NAME *name);
 int object_read(struct buf *in, TPM2B_PUBLIC *public, TPM2B_PRIVATE *private);
@@ -15,5 +16,7 @@ int object_write(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private,
     struct buf *out);
 /* The TPMT_PUBLIC alone, length-prefixed. */
 int object_public_write(const TPM2B_PUBLIC *public, struct buf *out);
+/* As TPM commands take it. */
+TPML_PCR_SELECTION object_selection(const struct pcr_set *pcrs);
 
 #endif

@@ -3,69 +3,15 @@
 
 #include <errno.h>
 #include <string.h>
-#include <tss2/tss2_mu.h>
 
 #include "trust-authority/agent/tpm/host-quote.h"
 #include "trust-authority/agent/tpm/object.h"
+#include "trust-authority/agent/tpm/sealed-blob.h"
 
 /* The sealed data: which VM, which epoch, the key. */
 #define PAYLOAD_SIZE (UUID_SIZE + 8 + DEK_SIZE)
 /* PCR 10 may change between TPM2_PolicyPCR and its use. */
 #define TRIES 5
-
-struct sealed {
-	struct dek_label label;
-	const struct ek_template *template;	/* of the parent */
-	TPM2B_NAME parent;
-	struct pcr_set pcrs;
-	TPM2B_PUBLIC public;
-	TPM2B_PRIVATE private;
-};
-
-static int
-sealed_read(struct buf *in, struct sealed *s, struct err *err)
-{
-	const uint8_t *name, *selection;
-	size_t name_size = 0, size = 0;
-	struct buf sub;
-
-	memset(s, 0, sizeof(*s));
-	if (dek_label_read(in, &s->label) < 0 ||
-	    buf_get_tpm2b(in, &name, &name_size) < 0 ||
-	    (s->template = ek_template_find((const char *)name,
-	    name_size)) == NULL ||
-	    object_name_read(in, &s->parent) < 0 ||
-	    buf_get_tpm2b(in, &selection, &size) < 0)
-		goto bad;
-	sub = buf_reader(selection, size);
-	if (pcr_selection_read(&sub, &s->pcrs, NULL) < 0 ||
-	    buf_left(&sub) > 0 ||
-	    object_read(in, &s->public, &s->private) < 0 || buf_left(in) > 0)
-		goto bad;
-	return 0;
-bad:
-	return err_set(err, ERR_FORMAT, "this is no sealed key, or it is "
-	    "damaged: the key has to come from the authority again");
-}
-
-static int
-sealed_write(const struct sealed *s, struct buf *out, struct err *err)
-{
-	TPML_PCR_SELECTION selection = host_pcr_selection(&s->pcrs);
-	uint8_t bytes[sizeof(selection)];
-	size_t size = 0;
-
-	dek_label_write(&s->label, out);
-	buf_put_tpm2b(out, s->template->name, strlen(s->template->name));
-	buf_put_tpm2b(out, s->parent.name, s->parent.size);
-	if (Tss2_MU_TPML_PCR_SELECTION_Marshal(&selection, bytes,
-	    sizeof(bytes), &size) != TSS2_RC_SUCCESS ||
-	    buf_put_tpm2b(out, bytes, size) < 0 ||
-	    object_write(&s->public, &s->private, out) < 0)
-		return err_set(err, ERR_INTERNAL, "the host's TPM made a "
-		    "sealed key of more than %zu bytes", out->size);
-	return 0;
-}
 
 /* TPM2_PolicyPCR's digest for the PCRs as they are (Part 3, 23.7). A policy
  * that is never used for an authorisation needs no salt. */
@@ -73,7 +19,7 @@ static int
 policy_now(struct hosttpm *t, const struct pcr_set *pcrs, TPM2B_DIGEST *out,
     struct err *err)
 {
-	TPML_PCR_SELECTION want = host_pcr_selection(pcrs);
+	TPML_PCR_SELECTION want = object_selection(pcrs);
 	const TPM2B_DIGEST now = { 0 };
 	TPM2B_DIGEST *digest = NULL;
 	ESYS_TR trial = ESYS_TR_NONE;
@@ -99,7 +45,7 @@ policy_now(struct hosttpm *t, const struct pcr_set *pcrs, TPM2B_DIGEST *out,
 /* userWithAuth is clear: only the policy lets anybody read it. */
 static int
 object_make(struct hosttpm *t, struct host_ek *ek, const TPM2B_DIGEST *policy,
-    const struct secret *key, struct sealed *s, struct err *err)
+    const struct secret *key, struct sealed_blob *s, struct err *err)
 {
 	TPM2B_PUBLIC template = { .publicArea = {
 		.type = TPM2_ALG_KEYEDHASH, .nameAlg = TPM2_ALG_SHA256,
@@ -149,7 +95,7 @@ sealed_dek_make(struct hosttpm *t, const struct ak_blob *ak,
     const struct dek_label *label, const struct pcr_set *pcrs,
     const struct secret *key, struct buf *out, struct err *err)
 {
-	struct sealed s = { .label = *label, .template = ak->template,
+	struct sealed_blob s = { .label = *label, .template = ak->template,
 		.parent = ak->ek, .pcrs = *pcrs };
 	uint32_t selected = 0;
 	struct host_ek ek;
@@ -168,11 +114,11 @@ sealed_dek_make(struct hosttpm *t, const struct ak_blob *ak,
 	    (rc = policy_now(t, pcrs, &policy, err)) < 0 ||
 	    (rc = object_make(t, &ek, &policy, key, &s, err)) < 0)
 		return rc;
-	return sealed_write(&s, out, err);
+	return sealed_blob_write(&s, out, err);
 }
 
 static int
-payload_check(const struct sealed *s, const TPM2B_SENSITIVE_DATA *data,
+payload_check(const struct sealed_blob *s, const TPM2B_SENSITIVE_DATA *data,
     const struct dek_label *label, struct secret **key, struct err *err)
 {
 	struct buf in = buf_reader(data->buffer, data->size);
@@ -203,7 +149,7 @@ static TSS2_RC
 unseal(struct hosttpm *t, const struct host_ek *ek, ESYS_TR object,
     const struct pcr_set *pcrs, TPM2B_SENSITIVE_DATA **data)
 {
-	TPML_PCR_SELECTION want = host_pcr_selection(pcrs);
+	TPML_PCR_SELECTION want = object_selection(pcrs);
 	const TPM2B_DIGEST now = { 0 };
 	ESYS_TR session = ESYS_TR_NONE;
 	TSS2_RC tss;
@@ -223,7 +169,7 @@ unseal(struct hosttpm *t, const struct host_ek *ek, ESYS_TR object,
 
 /* Loads s under its parent, which it has to be. */
 static int
-object_load(struct hosttpm *t, const struct sealed *s, struct host_ek *ek,
+object_load(struct hosttpm *t, const struct sealed_blob *s, struct host_ek *ek,
     ESYS_TR *object, struct err *err)
 {
 	ESYS_TR session;
@@ -255,11 +201,11 @@ sealed_dek_open(struct hosttpm *t, struct buf *in,
 	TPM2B_SENSITIVE_DATA *data = NULL;
 	TSS2_RC tss = TPM2_RC_PCR_CHANGED;
 	struct host_ek ek;
-	struct sealed s;
+	struct sealed_blob s;
 	ESYS_TR object;
 	int rc;
 
-	if ((rc = sealed_read(in, &s, err)) < 0 ||
+	if ((rc = sealed_blob_read(in, &s, err)) < 0 ||
 	    (rc = object_load(t, &s, &ek, &object, err)) < 0)
 		goto out;
 	for (int i = 0; i < TRIES && tss == TPM2_RC_PCR_CHANGED; i++)
