@@ -28,8 +28,8 @@ owner_judge(int fd, const char *path, const char *name, mode_t forbidden,
 		    path, name, (unsigned)st.st_uid);
 	if (st.st_mode & forbidden)
 		return err_set(err, ERR_REFUSED, "%s/%s is open to others "
-		    "(mode %04o): run chmod go-rwx on it, and find out who used it",
-		    path, name, (unsigned)st.st_mode & 07777);
+		    "(mode %04o): run chmod go-rwx on it, and find out who "
+		    "used it", path, name, (unsigned)st.st_mode & 07777);
 	return 0;
 }
 
