@@ -39,6 +39,12 @@ log_level_parse(const char *name, enum log_level *level)
 	return ERR_USAGE;
 }
 
+const char *
+log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
 /* Not syslog(3): that makes a new socket when the service was restarted, which
  * the sandbox, coming later, forbids. One that is not connected reaches
  * whoever has the name at the time. */

@@ -27,6 +27,7 @@ int log_file(void);
 void log_inherit(int fd, const char *ident);
 /* "error", "warning", "info" or "debug"; ERR_USAGE otherwise. */
 int log_level_parse(const char *name, enum log_level *level);
+const char *log_level_name(enum log_level level);
 /* Puts this text (at most 63 bytes; a VM's UUID) into every line. */
 void log_set_context(const char *context);
 /* Sends lines to a function instead, for a process that has no descriptor of

@@ -104,6 +104,8 @@ trace(const struct command *c)
 	if (trace == JOURNAL_TRACE_LOG && !journal_log_prepare(here.journal,
 	    here.number, c->bytes, c->size))
 		trace = JOURNAL_TRACE_CAPTURE;
+	if (trace == JOURNAL_TRACE_CAPTURE)
+		journal_keep(here.journal, here.number, c->bytes, c->size);
 	return trace;
 }
 
@@ -117,7 +119,7 @@ capture(enum journal_trace trace)
 		journal_capture_publish(here.journal, number);
 		return "whole, while the disk syncs";
 	}
-	if (trace == JOURNAL_TRACE_NOTHING) {
+	if (trace == JOURNAL_TRACE_NOTHING || trace == JOURNAL_TRACE_RANDOM) {
 		journal_unchanged(here.journal, number);
 		return "none";
 	}

@@ -12,8 +12,10 @@
 #include "base/fdio.h"
 #include "nvram-crypt/crypto.h"
 #include "nvram-crypt/hostkey-run.h"
+#include "nvram-crypt/native-leftover.h"
 
 #define KEY_NAME "key"
+#define KEY_TEMPORARY ".key."	/* and 16 hex digits */
 #define KEY_MAGIC "VTPMHKEY"
 #define KEY_MAGIC_SIZE 8
 #define KEY_VERSION 1
@@ -224,6 +226,22 @@ out:
 	return rc;
 }
 
+static void
+leftover_remove(int dirfd, const char *name, int fd)
+{
+	(void)fd;
+	(void)unlinkat(dirfd, name, 0);
+}
+
+/* What it holds is a key that was never used, or another name of the one that
+ * is: either way the name alone has to go. */
+void
+native_key_clean(int dirfd, const struct native_owner *owner)
+{
+	native_leftovers_remove(dirfd, KEY_TEMPORARY, S_IFREG, owner,
+	    leftover_remove);
+}
+
 int
 native_key_create(int dirfd, const char *path,
     const struct native_config *config, const struct native_owner *owner,
@@ -238,7 +256,8 @@ native_key_create(int dirfd, const char *path,
 		return rc;
 	if ((rc = crypto_random(&tag, sizeof(tag), err)) < 0)
 		goto out;
-	snprintf(name, sizeof(name), ".key.%016llx", (unsigned long long)tag);
+	snprintf(name, sizeof(name), KEY_TEMPORARY "%016llx",
+	    (unsigned long long)tag);
 	fd = openat(dirfd, name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
@@ -246,6 +265,7 @@ native_key_create(int dirfd, const char *path,
 		name[0] = '\0';
 		goto out;
 	}
+	native_leftover_hold(fd);
 	if ((rc = native_owner_give(owner, fd, path, err)) < 0)
 		goto out;
 	if (fchmod(fd, 0600) < 0 || fdio_write(fd, secret_bytes(file),

@@ -36,5 +36,7 @@ int native_key_load(int dirfd, const char *path,
 int native_key_create(int dirfd, const char *path,
     const struct native_config *config, const struct native_owner *owner,
     struct err *err);
+/* Removes the temporary files of makers that died. */
+void native_key_clean(int dirfd, const struct native_owner *owner);
 
 #endif

@@ -73,6 +73,8 @@ native_open(struct native **out, const struct native_config *config,
 		goto out;
 	}
 	n->records_fd = -1;
+	if (create)
+		native_key_clean(d.native, &owner);
 	rc = native_key_load(d.native, d.path, config, &owner, &n->key, err);
 	if (rc == ERR_NOTFOUND && create) {
 		rc = native_key_create(d.native, d.path, config, &owner, err);

@@ -70,6 +70,10 @@ struct nvram {
 	bool fallback;
 };
 
+/* At the start of a file whose destruction has begun. */
+#define NVRAM_MARK_SIZE 8
+extern const uint8_t nvram_destroyed_mark[NVRAM_MARK_SIZE];
+
 uint64_t nvram_slot_offset(const struct nvram *nv, uint32_t index);
 
 /* Takes dek over, also on failure. */

@@ -8,6 +8,9 @@
 
 #define STATE_UNIT 32768u	/* state buffers are multiples of it */
 
+const uint8_t nvram_destroyed_mark[NVRAM_MARK_SIZE] = { 'V', 'T', 'P', 'M',
+	'G', 'O', 'N', 'E' };
+
 uint64_t
 nvram_slot_offset(const struct nvram *nv, uint32_t index)
 {
@@ -74,6 +77,13 @@ read_candidates(struct nvram *nv, struct err *err)
 	return 0;
 }
 
+static bool
+is_marked(const struct nvram *nv)
+{
+	return memcmp(nv->candidates[0].bytes, nvram_destroyed_mark,
+	    NVRAM_MARK_SIZE) == 0;
+}
+
 /* Why neither superblock can be used: the better of two bad reasons. */
 static int
 no_superblock(const struct nvram *nv, struct err *err)
@@ -85,6 +95,10 @@ no_superblock(const struct nvram *nv, struct err *err)
 			return err_set(err, ERR_UNSUPPORTED, "%s was written "
 			    "by a later version of this program: use that "
 			    "version", nv->name);
+	if (is_marked(nv))
+		return err_set(err, ERR_FORMAT, "%s is being destroyed, and "
+		    "nothing of it can be read any more. To finish that: "
+		    "vtpmctl destroy %s", nv->name, nv->name);
 	if (c[0].rc == ERR_FORMAT && c[1].rc == ERR_FORMAT)
 		return err_set(err, ERR_FORMAT, "%s is not an nvram file",
 		    nv->name);
@@ -106,11 +120,14 @@ choose_candidate(struct nvram *nv, struct err *err)
 	return 0;
 }
 
-int
-nvram_open_store(struct nvram **out, struct store *store, const char *name,
-    struct err *err)
+/* begun: what is left of a file that was being destroyed will do. NULL: it will
+ * not. */
+static int
+open_store(struct nvram **out, struct store *store, const char *name,
+    bool *begun, struct err *err)
 {
 	struct nvram *nv = calloc(1, sizeof(*nv));
+	struct err why = { 0 };
 	int rc;
 
 	*out = NULL;
@@ -124,14 +141,29 @@ nvram_open_store(struct nvram **out, struct store *store, const char *name,
 		rc = err_sys(err, ENOMEM, "cannot open %s", name);
 		goto out;
 	}
-	if ((rc = read_candidates(nv, err)) < 0 ||
-	    (rc = choose_candidate(nv, err)) < 0)
+	if ((rc = read_candidates(nv, err)) < 0)
 		goto out;
+	if ((rc = choose_candidate(nv, &why)) < 0) {
+		if (begun == NULL || !is_marked(nv)) {
+			if (err != NULL)
+				*err = why;
+			goto out;
+		}
+		*begun = true;
+		rc = 0;
+	}
 	*out = nv;
 	nv = NULL;
 out:
 	nvram_close(nv);
 	return rc;
+}
+
+int
+nvram_open_store(struct nvram **out, struct store *store, const char *name,
+    struct err *err)
+{
+	return open_store(out, store, name, NULL, err);
 }
 
 /* Adds who has the file open, as far as its header tells. */
@@ -147,8 +179,8 @@ name_owner(const char *path, struct err *err)
 	nvram_close(nv);
 }
 
-int
-nvram_open(struct nvram **out, const char *path, bool writable,
+static int
+open_file(struct nvram **out, const char *path, bool writable, bool *begun,
     struct err *err)
 {
 	struct store *store = NULL;
@@ -160,9 +192,24 @@ nvram_open(struct nvram **out, const char *path, bool writable,
 			name_owner(path, err);
 		return rc;
 	}
-	if ((rc = nvram_open_store(out, store, path, err)) == 0)
+	if ((rc = open_store(out, store, path, begun, err)) == 0)
 		(*out)->writable = writable;
 	return rc;
+}
+
+int
+nvram_open(struct nvram **out, const char *path, bool writable,
+    struct err *err)
+{
+	return open_file(out, path, writable, NULL, err);
+}
+
+int
+nvram_open_to_destroy(struct nvram **out, const char *path, bool *begun,
+    struct err *err)
+{
+	*begun = false;
+	return open_file(out, path, true, begun, err);
 }
 
 void

@@ -204,8 +204,16 @@ int nvram_protector_remove(struct nvram *nv,
 int nvram_rekey(struct nvram *nv, bool deep,
     const struct protector_creds *creds, struct err *err);
 
+/* To destroy a file: nvram_open for writing; or, where that was cut short
+ * before and no superblock is left, *begun, and the header is empty. */
+int nvram_open_to_destroy(struct nvram **out, const char *path, bool *begun,
+    struct err *err);
+/* ERR_REFUSED where path leads to another file by now than the one open. */
+int nvram_check_name(const struct nvram *nv, const char *path,
+    struct err *err);
 /* Overwrites the DEK's wrapped copies in both superblocks, syncs, overwrites
- * the rest, syncs, removes the file. Takes the lock; needs no key. */
-int nvram_destroy(const char *path, struct err *err);
+ * the rest, syncs, removes the name path, which has to lead there still. Needs
+ * no key. Cut short anywhere, it can be done again. The file stays open. */
+int nvram_destroy(struct nvram *nv, const char *path, struct err *err);
 
 #endif

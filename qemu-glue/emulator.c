@@ -22,6 +22,7 @@
 #define READY_MS 60000	/* a key may have to be fetched or stretched */
 #define CONNECT_MS 10	/* between two tries to connect */
 #define FOLLOW_MS 1000
+#define MAKE_TRIES 100
 #define CLOSE_MS 10000	/* two round trips and a few writes, generously */
 
 #define SUN_MAX (sizeof(((struct sockaddr_un *)0)->sun_path))
@@ -49,6 +50,8 @@ is_own_directory(const char *dir)
 	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 && access(dir, W_OK) == 0;
 }
 
+#define ROOTS_DIR "/run/vtpm-qemu"
+
 /* XDG_RUNTIME_DIR is private and on tmpfs; root has the like in /run. */
 static void
 parent_directory(char *out, size_t size)
@@ -60,11 +63,11 @@ parent_directory(char *out, size_t size)
 		dir = getenv("TMPDIR");
 		if (dir == NULL || *dir != '/')
 			dir = "/tmp";
-		if (geteuid() == 0 && (mkdir("/run/vtpm-qemu", 0700) == 0 ||
-		    errno == EEXIST) && lstat("/run/vtpm-qemu", &st) == 0 &&
+		if (geteuid() == 0 && (mkdir(ROOTS_DIR, 0700) == 0 ||
+		    errno == EEXIST) && lstat(ROOTS_DIR, &st) == 0 &&
 		    S_ISDIR(st.st_mode) && st.st_uid == 0 &&
 		    (st.st_mode & 0077) == 0)
-			dir = "/run/vtpm-qemu";
+			dir = ROOTS_DIR;
 	}
 	snprintf(out, size, "%s", dir);
 }
@@ -74,16 +77,20 @@ directory_make(char dir[PATH_MAX], struct err *err)
 {
 	char parent[PATH_MAX - 32];
 
-	parent_directory(parent, sizeof(parent));
-	snprintf(dir, PATH_MAX, "%s/vm.XXXXXX", parent);
-	if (strlen(dir) > DIR_MAX)
-		return err_set(err, ERR_USAGE, "%s is too long a name for a "
-		    "socket's directory; set XDG_RUNTIME_DIR or TMPDIR to a "
-		    "shorter one", dir);
-	if (mkdtemp(dir) == NULL)
-		return err_sys(err, errno, "cannot make a directory in %s",
-		    parent);
-	return 0;
+	/* Another vtpm-qemu that ends may take root's away in between. */
+	for (int i = 0; i < MAKE_TRIES; i++) {
+		parent_directory(parent, sizeof(parent));
+		snprintf(dir, PATH_MAX, "%s/vm.XXXXXX", parent);
+		if (strlen(dir) > DIR_MAX)
+			return err_set(err, ERR_USAGE, "%s is too long a name "
+			    "for a socket's directory; set XDG_RUNTIME_DIR or "
+			    "TMPDIR to a shorter one", dir);
+		if (mkdtemp(dir) != NULL)
+			return 0;
+		if (errno != ENOENT || strcmp(parent, ROOTS_DIR) != 0)
+			break;
+	}
+	return err_sys(err, errno, "cannot make a directory in %s", parent);
 }
 
 static void
@@ -96,6 +103,9 @@ directory_remove(const char *dir)
 	if (rmdir(dir) < 0)
 		fprintf(stderr, "vtpm-qemu: cannot remove %s: %s\n", dir,
 		    strerror(errno));
+	/* The last one out; it fails while there are others. */
+	if (strncmp(dir, ROOTS_DIR "/", sizeof(ROOTS_DIR)) == 0)
+		(void)rmdir(ROOTS_DIR);
 }
 
 /*

@@ -153,19 +153,16 @@ add_cpu(struct argv *qemu, bool kvm)
 }
 
 static int
-add_flash(struct argv *qemu, const struct vbs_options *opt, struct err *err)
+add_flash(struct argv *qemu, const struct vbs_options *opt,
+    struct firmware *fw, struct err *err)
 {
-	struct firmware fw;
 	char *code = NULL, *vars = NULL;
 	int rc;
 
-	rc = firmware_find(&fw, opt->firmware_dir, err);
+	rc = firmware_find(fw, opt->firmware_dir, err);
 	if (rc < 0)
 		return rc;
-	rc = firmware_vars_make(&fw, opt->vars, err);
-	if (rc < 0)
-		return rc;
-	code = argv_quote(fw.code);
+	code = argv_quote(fw->code);
 	vars = argv_quote(opt->vars);
 	if (code == NULL || vars == NULL) {
 		rc = err_set(err, ERR_INTERNAL, "out of memory");
@@ -186,7 +183,8 @@ out:
 }
 
 int
-vbs_add(struct argv *qemu, const struct vbs_options *opt, struct err *err)
+vbs_add(struct argv *qemu, const struct vbs_options *opt, struct firmware *fw,
+    struct err *err)
 {
 	bool kvm;
 	int rc;
@@ -200,7 +198,7 @@ vbs_add(struct argv *qemu, const struct vbs_options *opt, struct err *err)
 	argv_add(qemu, kvm ? "q35,smm=on,kernel-irqchip=split" :
 	    "q35,smm=on");
 	add_cpu(qemu, kvm);
-	rc = add_flash(qemu, opt, err);
+	rc = add_flash(qemu, opt, fw, err);
 	if (rc < 0)
 		return rc;
 	/* Devices made before the IOMMU would not be behind it. */

@@ -11,6 +11,7 @@
 
 struct argv;
 struct err;
+struct firmware;
 
 struct vbs_options {
 	const char *vars;		/* this VM's variable store */
@@ -18,9 +19,10 @@ struct vbs_options {
 	char *const *user;		/* the user's arguments, to a NULL */
 };
 
-/* Adds the options to qemu; they have to come before the user's. ERR_USAGE
- * when the user's choose something that this has to choose. */
+/* Adds the options to qemu; they have to come before the user's. The variable
+ * store is not made yet: firmware_vars_make() of *fw, once QEMU is to start.
+ * ERR_USAGE when the user's choose something that this has to choose. */
 int vbs_add(struct argv *qemu, const struct vbs_options *opt,
-    struct err *err);
+    struct firmware *fw, struct err *err);
 
 #endif

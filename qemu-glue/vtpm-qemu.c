@@ -20,6 +20,8 @@
 #include "qemu-glue/argv.h"
 #include "qemu-glue/child.h"
 #include "qemu-glue/emulator.h"
+#include "qemu-glue/firmware.h"
+#include "qemu-glue/passphrase.h"
 #include "qemu-glue/vbs.h"
 
 /* QEMU closes the control channel a moment before it ends itself; vtpmd's
@@ -230,7 +232,8 @@ find_vtpmd(char path[PATH_MAX])
 }
 
 static int
-build_qemu(struct argv *argv, const struct options *opt, struct err *err)
+build_qemu(struct argv *argv, const struct options *opt, struct firmware *fw,
+    struct err *err)
 {
 	struct vbs_options vbs = { .vars = opt->vars,
 		.firmware_dir = opt->firmware_dir, .user = opt->qemu + 1 };
@@ -238,7 +241,7 @@ build_qemu(struct argv *argv, const struct options *opt, struct err *err)
 
 	argv_add(argv, opt->qemu[0]);
 	if (opt->vbs)
-		rc = vbs_add(argv, &vbs, err);
+		rc = vbs_add(argv, &vbs, fw, err);
 	if (rc < 0)
 		return rc;
 	for (char *const *word = opt->qemu + 1; *word != NULL; word++)
@@ -308,33 +311,48 @@ supervise(struct child *qemu, struct child *vtpmd, int signals)
 	}
 }
 
+/* vtpmd, which listens then at *ctrl. */
+static int
+start_vtpmd(struct child *vtpmd, struct options *opt, int signals, int *ctrl,
+    int *status, struct err *err)
+{
+	static char sibling[PATH_MAX];	/* *opt keeps it */
+	int rc;
+
+	if (opt->emulator.program == NULL)
+		opt->emulator.program = find_vtpmd(sibling);
+	rc = passphrase_take(&opt->emulator.passphrase_fd, opt->emulator.nvram,
+	    signals, status, err);
+	if (rc == 0)
+		rc = *ctrl = emulator_start(vtpmd, &opt->emulator, signals,
+		    status, err);
+	if (opt->emulator.passphrase_fd > 2)
+		close(opt->emulator.passphrase_fd);
+	opt->emulator.passphrase_fd = -1;
+	return rc < 0 ? rc : 0;
+}
+
 static int
 run(struct options *opt, struct err *err)
 {
 	struct child vtpmd = { 0 }, qemu = { 0 };
 	struct argv argv = { 0 };
 	struct child_spec spec = { .name = "QEMU", .keep_fd = -1 };
-	static char sibling[PATH_MAX];	/* *opt keeps it */
+	struct firmware fw;
 	int signals, ctrl = -1, status = 0, rc;
 	bool died = false;
 
 	rc = signals = child_signals(err);
 	if (signals < 0)
 		return err_exit_status(rc);
-	rc = build_qemu(&argv, opt, err);
-	if (rc < 0)
-		goto out;
-	if (opt->emulator.program == NULL)
-		opt->emulator.program = find_vtpmd(sibling);
-	rc = ctrl = emulator_start(&vtpmd, &opt->emulator, signals, &status,
-	    err);
-	if (rc < 0)
-		goto out;
-	if (opt->emulator.passphrase_fd > 2) {
-		close(opt->emulator.passphrase_fd);
-		opt->emulator.passphrase_fd = -1;
-	}
-	rc = add_tpm(&argv, opt, ctrl, err);
+	rc = build_qemu(&argv, opt, &fw, err);
+	if (rc == 0)
+		rc = start_vtpmd(&vtpmd, opt, signals, &ctrl, &status, err);
+	/* Not for a VM whose TPM does not open: the name may be a mistake. */
+	if (rc == 0 && opt->vbs)
+		rc = firmware_vars_make(&fw, opt->vars, err);
+	if (rc >= 0)
+		rc = add_tpm(&argv, opt, ctrl, err);
 	if (rc < 0)
 		goto out;
 	spec.argv = argv.words;

@@ -2,42 +2,23 @@
 #include "vtpm/config.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct reading {
-	struct config *config;
-	struct err why;		/* of the first key that was refused */
-};
+#include "base/keyfile.h"
 
 static int
-set_text(char *out, size_t room, const char *value, struct err *err)
+set_key(void *into, const struct keyfile_key *key, const char *value,
+    struct err *err)
 {
-	size_t size = strlen(value) + 1;
+	struct config *c = into;
 
-	if (size > room)
-		return err_set(err, ERR_USAGE, "the value is too long");
-	memcpy(out, value, size);
-	return 0;
-}
-
-static int
-set_state_dir(struct config *c, const char *value, struct err *err)
-{
-	if (value[0] != '/')
-		return err_set(err, ERR_USAGE,
-		    "state_dir must be an absolute path");
-	return set_text(c->state_dir, sizeof(c->state_dir), value, err);
-}
-
-static int
-set_key(struct config *c, const char *value, struct err *err)
-{
+	(void)key;
 	if (strcmp(value, "file") != 0 && strcmp(value, "tpm") != 0)
 		return err_set(err, ERR_USAGE, "key is 'file' or 'tpm'");
 	c->seal_to_tpm = strcmp(value, "tpm") == 0;
@@ -45,16 +26,13 @@ set_key(struct config *c, const char *value, struct err *err)
 }
 
 static int
-set_tcti(struct config *c, const char *value, struct err *err)
+set_owner(void *into, const struct keyfile_key *key, const char *value,
+    struct err *err)
 {
-	return set_text(c->tcti, sizeof(c->tcti), value, err);
-}
-
-static int
-set_owner(struct config *c, const char *value, struct err *err)
-{
+	struct config *c = into;
 	const struct passwd *pw = getpwnam(value);
 
+	(void)key;
 	if (pw == NULL)
 		return err_set(err, ERR_USAGE, "there is no user %s", value);
 	c->owner = pw->pw_uid;
@@ -63,81 +41,28 @@ set_owner(struct config *c, const char *value, struct err *err)
 }
 
 static int
-set_user(struct config *c, const char *value, struct err *err)
+set_user(void *into, const struct keyfile_key *key, const char *value,
+    struct err *err)
 {
 	if (getpwnam(value) == NULL)
 		return err_set(err, ERR_USAGE, "there is no user %s", value);
-	return set_text(c->user, sizeof(c->user), value, err);
+	return keyfile_set_text(into, key, value, err);
 }
 
-static int
-set_log(struct config *c, const char *value, struct err *err)
-{
-	return set_text(c->log, sizeof(c->log), value, err);
-}
+#define TEXT(field) offsetof(struct config, field), \
+	sizeof(((struct config *)NULL)->field), 0, 0, false
+#define OTHER 0, 0, 0, 0, false
 
-static int
-set_log_level(struct config *c, const char *value, struct err *err)
-{
-	if (log_level_parse(value, &c->log_level) < 0)
-		return err_set(err, ERR_USAGE,
-		    "log_level is error, warning, info or debug");
-	return 0;
-}
-
-static const struct {
-	const char *section, *name;
-	int (*set)(struct config *c, const char *value, struct err *err);
-} keys[] = {
-	{ "native", "state_dir", set_state_dir },
-	{ "native", "key", set_key },
-	{ "native", "tcti", set_tcti },
-	{ "native", "owner", set_owner },
-	{ "vtpmd", "user", set_user },
-	{ "vtpmd", "log", set_log },
-	{ "vtpmd", "log_level", set_log_level },
+static const struct keyfile_key keys[] = {
+	{ "native", "state_dir", keyfile_set_path, TEXT(state_dir) },
+	{ "native", "key", set_key, OTHER },
+	{ "native", "tcti", keyfile_set_text, TEXT(tcti) },
+	{ "native", "owner", set_owner, OTHER },
+	{ "vtpmd", "user", set_user, TEXT(user) },
+	{ "vtpmd", "log", keyfile_set_text, TEXT(log) },
+	{ "vtpmd", "log_level", keyfile_set_log_level,
+	    TEXT(log_level) },
 };
-
-/* For inih: 0 stops with the line's number as ini_parse's result. */
-static int
-on_key(void *user, const char *section, const char *name, const char *value)
-{
-	struct reading *r = user;
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (strcmp(keys[i].section, section) == 0 &&
-		    strcmp(keys[i].name, name) == 0)
-			return keys[i].set(r->config, value, &r->why) == 0;
-	if (r->why.code == 0)
-		err_set(&r->why, ERR_USAGE, "unknown key '%s' in section [%s]",
-		    name, section);
-	return 0;
-}
-
-static int
-read_file(struct config *c, const char *file, bool must_exist,
-    struct err *err)
-{
-	struct reading r = { .config = c };
-	int line;
-	FILE *f;
-
-	if ((f = fopen(file, "re")) == NULL) {
-		if (errno == ENOENT && !must_exist)
-			return 0;
-		return err_sys(err, errno,
-		    "cannot read the configuration file %s", file);
-	}
-	line = ini_parse_file(f, on_key, &r);
-	fclose(f);
-	if (line < 0)
-		return err_set(err, ERR_SYSTEM,
-		    "cannot read the configuration file %s", file);
-	if (line > 0)
-		return err_set(err, ERR_USAGE, "%s, line %d: %s", file, line,
-		    r.why.code != 0 ? r.why.text : "not 'key = value'");
-	return 0;
-}
 
 /* Where state lies when nobody says: the system's place for root, the user's
  * own (XDG Base Directory Specification) for anybody else. */
@@ -172,14 +97,16 @@ override_state_dir(struct config *c, const char *value, struct err *err)
 	char here[PATH_MAX];
 	int n;
 
-	if (value[0] == '/')
-		return set_state_dir(c, value, err);
 	if (value[0] == '\0')
 		return err_set(err, ERR_USAGE, "the state directory is empty");
-	if (getcwd(here, sizeof(here)) == NULL)
+	if (value[0] != '/' && getcwd(here, sizeof(here)) == NULL)
 		return err_sys(err, errno,
 		    "cannot find the current directory");
-	n = snprintf(c->state_dir, sizeof(c->state_dir), "%s/%s", here, value);
+	if (value[0] == '/')
+		n = snprintf(c->state_dir, sizeof(c->state_dir), "%s", value);
+	else
+		n = snprintf(c->state_dir, sizeof(c->state_dir), "%s/%s", here,
+		    value);
 	if (n < 0 || (size_t)n >= sizeof(c->state_dir))
 		return err_set(err, ERR_USAGE, "the state directory's path is "
 		    "too long");
@@ -222,8 +149,9 @@ config_load(struct config *c, const char *file, const char *state_dir,
 
 	*c = (struct config){ .owner = (uid_t)-1, .group = (gid_t)-1,
 		.log_level = LOG_LEVEL_INFO };
-	rc = read_file(c, file != NULL ? file : SYSCONFDIR "/vtpmd/vtpmd.conf",
-	    file != NULL, err);
+	rc = keyfile_read(file != NULL ? file :
+	    SYSCONFDIR "/vtpmd/vtpmd.conf", file != NULL, keys,
+	    sizeof(keys) / sizeof(keys[0]), c, err);
 	if (rc < 0 || (rc = find_state_dir(c, state_dir, err)) < 0)
 		return rc;
 	default_owner(c);

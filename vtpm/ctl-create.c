@@ -188,7 +188,8 @@ run(struct ctl *ctl, struct err *err)
 	rc = ctl_parse_protector(protector != NULL ? protector : "native",
 	    &ops, &passphrase, err);
 	if (rc == 0)
-		rc = ctl_load_host(ctl, true, err);
+		rc = passphrase != NULL ? ctl_load_records(ctl, err) :
+		    ctl_load_host(ctl, true, err);
 	if (rc == 0)
 		rc = create(ctl, &plan, ops, passphrase, err);
 	secret_free(passphrase);

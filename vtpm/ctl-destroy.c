@@ -12,8 +12,20 @@ static const struct ctl_option options[] = {
 	{ 0 },
 };
 
+/* What is begun has nothing left that says whose it was. */
+static void
+ask(const char *file, const char *uuid, const char *name, bool begun)
+{
+	if (begun)
+		fprintf(stderr, "Finish destroying %s? Type yes: ", file);
+	else
+		fprintf(stderr, "Destroy %s, the TPM of VM %s %s, for ever? "
+		    "Type yes: ", file, uuid, name);
+}
+
 static int
-confirm(const struct ctl *ctl, const struct nvram *nv, struct err *err)
+confirm(const struct ctl *ctl, const struct nvram *nv, bool begun,
+    struct err *err)
 {
 	const struct nvram_header *h = nvram_header(nv);
 	json_t *file = ctl_json_text(ctl->operands[0]);
@@ -26,9 +38,8 @@ confirm(const struct ctl *ctl, const struct nvram *nv, struct err *err)
 		rc = err_set(err, ERR_USAGE, "destroying a TPM cannot be "
 		    "undone: say --yes where nobody can be asked");
 	} else {
-		fprintf(stderr, "Destroy %s, the TPM of VM %s %s, for ever? "
-		    "Type yes: ", json_string_value(file), uuid,
-		    json_string_value(name));
+		ask(json_string_value(file), uuid, json_string_value(name),
+		    begun);
 		if (fgets(answer, sizeof(answer), stdin) == NULL ||
 		    strcmp(answer, "yes\n") != 0)
 			rc = err_set(err, ERR_REFUSED, "not destroyed");
@@ -67,27 +78,47 @@ print(const json_t *d)
 	    "; this host's record of the VM, if there is one, stays");
 }
 
+/* The record first: only a file that is still whole can say that it is its
+ * own. Cut short after that, this leaves a file that is not accepted any more,
+ * or from which nothing can be read, and that can be destroyed again. */
 static int
-run(struct ctl *ctl, struct err *err)
+destroy(struct ctl *ctl, struct nvram *nv, bool begun, bool *forgotten,
+    struct err *err)
 {
 	const char *path = ctl->operands[0];
 	uint8_t uuid[UUID_SIZE];
-	struct nvram *nv = NULL;
-	bool forget = false;
 	int rc;
 
-	/* To see who uses it before anybody is asked. */
-	if ((rc = nvram_open(&nv, path, true, err)) < 0)
+	/* Whoever was asked has had time to move things about. */
+	if ((rc = nvram_check_name(nv, path, err)) < 0)
 		return rc;
-	if (yes || (rc = confirm(ctl, nv, err)) == 0)
-		forget = record_is_ours(ctl, nv, uuid);
+	*forgotten = !begun && record_is_ours(ctl, nv, uuid);
+	if (*forgotten &&
+	    (rc = freshness_forget(ctl->freshness, uuid, err)) < 0)
+		return err_prefix(err, "%s is not destroyed", path);
+	return nvram_destroy(nv, path, err);
+}
+
+static int
+run(struct ctl *ctl, struct err *err)
+{
+	bool begun, forgotten = false;
+	struct nvram *nv = NULL;
+	int rc;
+
+	/* Open and locked from here to the end, so that what is destroyed is
+	 * what somebody was asked about. */
+	if ((rc = nvram_open_to_destroy(&nv, ctl->operands[0], &begun,
+	    err)) < 0)
+		return rc;
+	if (yes || (rc = confirm(ctl, nv, begun, err)) == 0)
+		rc = destroy(ctl, nv, begun, &forgotten, err);
 	nvram_close(nv);
-	if (rc < 0 || (rc = nvram_destroy(path, err)) < 0)
+	if (rc < 0)
 		return rc;
-	if (forget && freshness_forget(ctl->freshness, uuid, err) < 0)
-		return err_prefix(err, "%s is destroyed, but", path);
 	return ctl_print(ctl, json_pack("{s:o, s:b}", "file",
-	    ctl_json_text(path), "record_removed", forget), print, err);
+	    ctl_json_text(ctl->operands[0]), "record_removed", forgotten),
+	    print, err);
 }
 
 const struct ctl_command ctl_destroy = {
@@ -98,7 +129,8 @@ const struct ctl_command ctl_destroy = {
 	.details = "The data key's wrapped copies are overwritten first. "
 	    "Copies of the file elsewhere\n(backups, snapshots, what a "
 	    "flash disk keeps of old blocks) are not reached. Needs no\nkey; "
-	    "with one, this host's record of the VM goes too.\n",
+	    "with one, this host's record of the VM goes too, before all "
+	    "else. Where it was cut\nshort, say it again.\n",
 	.options = options,
 	.run = run,
 };

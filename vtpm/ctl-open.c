@@ -91,6 +91,23 @@ ctl_load_host(struct ctl *ctl, bool create, struct err *err)
 	return freshness_native(&ctl->freshness, ctl->native, err);
 }
 
+int
+ctl_load_records(struct ctl *ctl, struct err *err)
+{
+	struct native_config native;
+	int rc;
+
+	if ((rc = ctl_load_config(ctl, err)) < 0)
+		return rc;
+	native = config_native(&ctl->config);
+	rc = native_open_beside(&ctl->native, &native, err);
+	if (rc == ERR_NOTFOUND)
+		rc = native_open(&ctl->native, &native, true, err);
+	if (rc < 0)
+		return rc;
+	return freshness_native(&ctl->freshness, ctl->native, err);
+}
+
 void
 ctl_reset(struct ctl *ctl)
 {

@@ -37,6 +37,16 @@ struct answer {
 	char text[ERR_TEXT_MAX];
 };
 
+static bool
+is_listener(int fd, pid_t pid)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	    peer.pid == pid;
+}
+
 /* "pid N" stands for the socket that is found by the process id; its listener
  * has to be that process, or somebody else has taken the name. */
 static int
@@ -44,14 +54,11 @@ connect_by_pid(pid_t pid, int fd, struct err *err)
 {
 	struct sockaddr_un to;
 	socklen_t size = listen_pid_address(pid, &to);
-	struct ucred peer;
 
 	if (connect(fd, (struct sockaddr *)&to, size) < 0)
 		return err_set(err, ERR_NOTFOUND, "process %d does not listen: "
 		    "give its control socket instead", (int)pid);
-	size = sizeof(peer);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-	    peer.pid != pid)
+	if (!is_listener(fd, pid))
 		return err_set(err, ERR_REFUSED, "process %d is not who listens "
 		    "in its name: give its control socket instead", (int)pid);
 	return 0;
@@ -75,22 +82,31 @@ connect_by_path(const char *path, int fd, struct err *err)
 }
 
 static int
+new_socket(int *fd, struct err *err)
+{
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return *fd >= 0 ? 0 : err_sys(err, errno, "cannot make a socket");
+}
+
+static int
 connect_to(const struct target *t, int *fd, struct err *err)
 {
-	struct err why = { 0 };
+	struct err ignored = { 0 };
 	int rc;
 
-	if ((*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
-		return err_sys(err, errno, "cannot make a socket");
-	/* Its path first: it may be in a network namespace of its own, and
-	 * then again its path may be gone. */
-	if (t->path[0] == '/' || t->pid == 0) {
-		rc = connect_by_path(t->path, *fd, &why);
-		if (rc == 0 || t->pid == 0) {
-			if (rc < 0)
-				*err = why;
+	if ((rc = new_socket(fd, err)) < 0)
+		return rc;
+	if (t->pid == 0)
+		return connect_by_path(t->path, *fd, err);
+	/* Its path first: it may be in a network namespace of its own. But its
+	 * path may be gone, or be another one's by now or from here. */
+	if (t->path[0] == '/' && connect_by_path(t->path, *fd,
+	    &ignored) == 0) {
+		if (is_listener(*fd, t->pid))
+			return 0;
+		close(*fd);
+		if ((rc = new_socket(fd, err)) < 0)
 			return rc;
-		}
 	}
 	return connect_by_pid(t->pid, *fd, err);
 }
@@ -148,9 +164,11 @@ ask(const struct target *t, struct answer *a, struct err *err)
 	int fd = -1, rc;
 
 	memset(a, 0, sizeof(*a));
-	if ((rc = connect_to(t, &fd, err)) == 0 &&
-	    (rc = fdio_write(fd, request, sizeof(request))) == 0)
+	if ((rc = connect_to(t, &fd, err)) == 0) {
+		/* One that does not listen any more may have said why. */
+		(void)fdio_send(fd, request, sizeof(request), -1);
 		rc = read_answer(fd, a, err);
+	}
 	if (fd >= 0)
 		close(fd);
 	if (rc == 0 && a->result != 0)

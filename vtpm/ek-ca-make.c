@@ -13,8 +13,11 @@
 
 #include "base/fdio.h"
 #include "nvram-crypt/crypto.h"
+#include "nvram-crypt/native-leftover.h"
 #include "vtpm/der.h"
 #include "vtpm/x509.h"
+
+#define TEMPORARY EK_CA_DIR ".new."	/* and 16 hex digits */
 
 struct authority {
 	EVP_PKEY *key;
@@ -166,11 +169,12 @@ directory_fill(int state_fd, const char *path,
 
 	if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return err_sys(err, errno, "cannot get random bytes");
-	snprintf(name, sizeof(name), EK_CA_DIR ".new.%016llx",
+	snprintf(name, sizeof(name), TEMPORARY "%016llx",
 	    (unsigned long long)id);
 	fd = native_dir_open_below(state_fd, name, path, true, owner, err);
 	if (fd < 0)
 		return fd;
+	native_leftover_hold(fd);
 	rc = authority_write(fd, root, EK_CA_ROOT_KEY, EK_CA_ROOT_CERT, owner,
 	    err);
 	if (rc == 0)
@@ -190,6 +194,13 @@ directory_fill(int state_fd, const char *path,
 	}
 	close(fd);
 	return rc;
+}
+
+void
+ek_ca_clean(int state_fd, const struct native_owner *owner)
+{
+	native_leftovers_remove(state_fd, TEMPORARY, S_IFDIR, owner,
+	    directory_remove);
 }
 
 int

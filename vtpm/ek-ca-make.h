@@ -18,5 +18,7 @@
  * its CA stays. state_fd is STATE_DIR, path its name for messages. */
 int ek_ca_make(int state_fd, const char *path,
     const struct native_owner *owner, OSSL_LIB_CTX *ctx, struct err *err);
+/* Removes what makers that died have left beside it. */
+void ek_ca_clean(int state_fd, const struct native_owner *owner);
 
 #endif

@@ -144,6 +144,8 @@ open_directory(struct ek_ca *ca, const struct native_config *config,
 	    err);
 	if (state_fd < 0)
 		return state_fd;
+	if (make)
+		ek_ca_clean(state_fd, &ca->owner);
 	fd = native_dir_open_below(state_fd, EK_CA_DIR, ca->path, false,
 	    &ca->owner, err);
 	if (fd == ERR_NOTFOUND && make) {

@@ -31,9 +31,12 @@ handover_send(int sock, enum handover_type type, uint32_t arg,
 		return err_set(err, ERR_INTERNAL, "a message of %zu bytes",
 		    size);
 	rc = fdio_send(sock, bytes, HEADER_SIZE + size, fd);
+	if (rc == ERR_CLOSED)
+		rc = err_set(err, ERR_CLOSED, "the other vtpmd is gone");
+	else if (rc < 0)
+		rc = err_sys(err, errno, "cannot send to the other vtpmd");
 	cleanse(bytes, sizeof(bytes));
-	return rc < 0 ? err_set(err, ERR_CLOSED, "the other vtpmd is gone") :
-	    0;
+	return rc;
 }
 
 int
@@ -58,8 +61,13 @@ handover_recv(int sock, struct handover_message *m, int timeout_ms,
 	 * behind that. */
 	if (n < 0 && errno == ECONNRESET)
 		n = fdio_recv(sock, bytes, sizeof(bytes), &m->fd);
-	if (n <= 0)
+	if (n <= 0) {
+		/* An empty message may carry a descriptor all the same. */
+		if (m->fd >= 0)
+			close(m->fd);
+		m->fd = -1;
 		return err_set(err, ERR_CLOSED, "it ended without a word");
+	}
 	b = buf_reader(bytes, (size_t)n);
 	m->size = (size_t)n - HEADER_SIZE;
 	if (buf_get_u32be(&b, &m->type) < 0 || buf_get_u32be(&b, &m->arg) < 0 ||
@@ -202,6 +210,7 @@ handover_document_read(struct handover_document *d, int fd, void **map,
 	/* Not fstat: a trial's filter refuses it. */
 	off_t end = lseek(fd, 0, SEEK_END);
 	struct buf b;
+	bool known;
 
 	memset(d, 0, sizeof(*d));
 	if (end <= 0 || end > DOCUMENT_MAX)
@@ -214,13 +223,14 @@ handover_document_read(struct handover_document *d, int fd, void **map,
 	b = buf_reader(*map, *size);
 	buf_get_u32be(&b, &magic);
 	buf_get_u32be(&b, &version);
-	if (magic == MAGIC && version == HANDOVER_VERSION) {
+	known = buf_ok(&b) && magic == MAGIC;
+	if (known && version == HANDOVER_VERSION) {
 		get(&b, d);
 		if (buf_ok(&b))
 			return 0;
 	}
 	munmap(*map, *size);
-	if (magic == MAGIC && version != HANDOVER_VERSION)
+	if (known && version != HANDOVER_VERSION)
 		return err_set(err, ERR_UNSUPPORTED, "this vtpmd takes over "
 		    "only from those that speak version %u, not %u",
 		    HANDOVER_VERSION, version);

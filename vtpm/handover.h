@@ -47,7 +47,7 @@ struct handover_message {
 /* fd is lent, -1: none. */
 int handover_send(int sock, enum handover_type type, uint32_t arg,
     const void *payload, size_t size, int fd, struct err *err);
-/* ERR_CLOSED at the end, ERR_BUSY when nothing came in time. */
+/* ERR_CLOSED at the end, ERR_BUSY when nothing came in time; -1: no limit. */
 int handover_recv(int sock, struct handover_message *m, int timeout_ms,
     struct err *err);
 

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 
+#define TPM_CC_GET_RANDOM 0x17b
 #define TPM_CC_PCR_EXTEND 0x182
 #define TPM_RS_PW 0x40000009
 
@@ -53,6 +54,7 @@ journal_capture_publish(struct journal *j, uint64_t number)
 	uint32_t next = (atomic_load(&j->current) & 1) ^ 1;
 
 	tpm_progress_get(&j->captures[next].progress);
+	j->captures[next].number = number;
 	atomic_store(&j->current, next);
 	journal_set(&j->captured, number);
 }
@@ -146,6 +148,37 @@ journal_unchanged(struct journal *j, uint64_t number)
 		journal_set(&j->captured, number);
 }
 
+void
+journal_keep(struct journal *j, uint64_t number, const uint8_t *command,
+    size_t size)
+{
+	if (size > sizeof(j->kept_command))
+		return;
+	/* While the next one is copied, the last one has been captured: the
+	 * number that still stands here means nothing. */
+	memcpy(j->kept_command, command, size);
+	j->kept_size = (uint32_t)size;
+	journal_set(&j->kept, number);
+}
+
+uint32_t
+journal_repeat(const struct journal *j)
+{
+	uint8_t command[JOURNAL_COMMAND];
+	const uint8_t *response;
+	size_t size = j->kept_size;
+	bool same;
+
+	if (size > sizeof(command) || j->answer_size > sizeof(j->answer))
+		return TPM_RC_FAILURE;
+	/* What is kept stays as it is, should this worker die as well. */
+	memcpy(command, j->kept_command, size);
+	tpm_process(command, size, &response, &size);
+	same = size == j->answer_size && memcmp(response, j->answer, size) == 0;
+	cleanse(command, sizeof(command));
+	return same ? TPM_RC_SUCCESS : TPM_RC_FAILURE;
+}
+
 /* Commands that change no PCR, object, session or other volatile thing when
  * they come without a session (TPM 2.0 Part 3). GetRandom and Hash move the
  * random generator and the clock on; a new worker stirs fresh entropy in, so
@@ -157,7 +190,7 @@ is_harmless(uint32_t code)
 	case 0x173:	/* ReadPublic */
 	case 0x169:	/* NV_ReadPublic */
 	case 0x17a:	/* GetCapability */
-	case 0x17b:	/* GetRandom */
+	case TPM_CC_GET_RANDOM:
 	case 0x17c:	/* GetTestResult */
 	case 0x17d:	/* Hash */
 	case 0x17e:	/* PCR_Read */
@@ -195,7 +228,8 @@ journal_trace_of(const uint8_t *command, size_t size)
 	    buf_get_u32be(&b, &code) < 0)
 		return JOURNAL_TRACE_CAPTURE;
 	if (tag == TPM_ST_NO_SESSIONS && is_harmless(code))
-		return JOURNAL_TRACE_NOTHING;
+		return code == TPM_CC_GET_RANDOM ? JOURNAL_TRACE_RANDOM :
+		    JOURNAL_TRACE_NOTHING;
 	if (tag == TPM_ST_SESSIONS && code == TPM_CC_PCR_EXTEND &&
 	    is_repeatable(&b))
 		return JOURNAL_TRACE_LOG;

@@ -6,14 +6,11 @@
 #include "base/err.h"
 
 /* Was a command read into the buffer that begun does not count yet? The data
- * thread clears the header before it reads. */
+ * thread takes the last one out before it reads. */
 static bool
 command_taken(const struct journal *j)
 {
-	for (size_t i = 0; i < TPM_HEADER_SIZE; i++)
-		if (j->command[i] != 0)
-			return true;
-	return false;
+	return atomic_load(&j->command_head) != 0;
 }
 
 const struct journal_capture *
@@ -31,20 +28,47 @@ journal_sent(const struct journal *j)
 	return (uint64_t)s->before + s->message.msg_len;
 }
 
+/* A worker may have died between a capture and counting it. */
+static uint64_t
+captured_so_far(const struct journal *j)
+{
+	uint64_t captured = atomic_load(&j->captured);
+	uint64_t number = journal_current(j)->number;
+
+	return number > captured ? number : captured;
+}
+
+bool
+journal_has_drawn(const struct journal *j)
+{
+	return j->drawn > journal_current(j)->number;
+}
+
+/* Of a command that has been answered: is it there, and was all before it
+ * captured? */
+static bool
+is_kept(const struct journal *j, uint64_t number)
+{
+	return atomic_load(&j->kept) == number &&
+	    captured_so_far(j) + 1 == number;
+}
+
 enum journal_end
 journal_judge(const struct journal *j)
 {
 	uint64_t begun = atomic_load(&j->begun), run = atomic_load(&j->run);
 	uint64_t answered = atomic_load(&j->answered);
-	uint64_t captured = atomic_load(&j->captured);
+	uint64_t captured = captured_so_far(j);
 
 	if (run > answered && journal_sent(j) >= j->answer_size)
 		answered = run;
 	if (run > answered && captured >= run)
 		return JOURNAL_ANSWER;
-	if (captured < answered)
-		return begun > answered || (begun == answered &&
-		    command_taken(j)) ? JOURNAL_LOST_PENDING : JOURNAL_LOST;
+	if (captured < answered) {
+		if (begun > answered || (begun == answered && command_taken(j)))
+			return JOURNAL_LOST_PENDING;
+		return is_kept(j, answered) ? JOURNAL_TOLD : JOURNAL_LOST;
+	}
 	/* What has been captured with its own effect must not happen twice. */
 	if (begun > answered)
 		return begun > run && captured < begun && command_taken(j) ?
@@ -57,7 +81,7 @@ journal_settle(struct journal *j)
 {
 	uint64_t begun = atomic_load(&j->begun);
 
-	memset(j->command, 0, TPM_HEADER_SIZE);
+	journal_take_out(j);
 	journal_set(&j->captured, begun);
 	journal_set(&j->answered, begun);
 	journal_set(&j->run, begun);
@@ -68,10 +92,11 @@ journal_resume(struct journal *j, enum resume how)
 {
 	uint64_t begun = atomic_load(&j->begun);
 
+	journal_set(&j->captured, captured_so_far(j));
 	/* Whatever happens next, a TPM that has lost state stays off. */
 	if (how == RESUME_FAILED || how == RESUME_FAILED_ANSWER)
 		j->captures[atomic_load(&j->current) & 1].progress.powered = false;
-	if (how == RESUME_ANSWER || how == RESUME_RERUN)
+	if (how == RESUME_ANSWER || how == RESUME_RERUN || how == RESUME_REPEAT)
 		return;
 	if (how == RESUME_QUIETLY || how == RESUME_FAILED) {
 		journal_settle(j);
@@ -79,7 +104,7 @@ journal_resume(struct journal *j, enum resume how)
 	}
 	if (begun == atomic_load(&j->answered))
 		journal_set(&j->begun, ++begun);
-	memset(j->command, 0, TPM_HEADER_SIZE);
+	journal_take_out(j);
 	journal_set(&j->captured, begun - 1);
 	journal_set(&j->answered, begun - 1);
 	journal_set(&j->run, begun - 1);

@@ -20,6 +20,11 @@
  * given, in the same system call: a worker that is killed meanwhile dies after
  * that, on its way out. The message lies in here too, on a page that the
  * monitor keeps in memory, so that nothing can come between.
+ *
+ * Between answered and captured a death would lose a change that the guest has
+ * been told of. So a command that is to be captured is kept until it has been,
+ * and a successor runs it again with the state before it: its change is the one
+ * that was told if its answer is, byte for byte, the one that was sent.
  */
 #ifndef VTPM_JOURNAL_H
 #define VTPM_JOURNAL_H
@@ -66,6 +71,8 @@ struct journal_sending {
 struct journal_capture {
 	struct tpm_progress progress;
 	uint32_t size;
+	uint64_t number;		/* captured, as of this capture: nothing
+					 * can come between it and current */
 	uint8_t state[JOURNAL_CAPTURE];
 	struct journal_log log;
 };
@@ -74,14 +81,22 @@ struct journal {
 	_Atomic uint64_t begun, run, answered, captured;
 	_Atomic uint32_t current;	/* which of captures */
 	_Atomic uint32_t sending;	/* which of sendings */
+	_Atomic uint64_t kept;		/* whose bytes are in kept_command */
+	uint64_t drawn;			/* the last command that took random
+					 * bytes and was not captured */
 	struct journal_sending sendings[2];
 	uint32_t answer_size;
 	uint32_t command_size;
 	uint8_t handed_out;		/* not 0: the volatile state has left by
 					 * STORE_VOLATILE or GET_STATE */
-	uint8_t command[JOURNAL_COMMAND];
+	union {
+		_Atomic uint64_t command_head;	/* 0: there is none */
+		uint8_t command[JOURNAL_COMMAND];
+	};
 	uint8_t answer[JOURNAL_ANSWER_MAX];
 	struct journal_capture captures[2];
+	uint32_t kept_size;
+	uint8_t kept_command[JOURNAL_COMMAND];
 };
 
 /* All that was written before is there when the counter says so. Who reads it
@@ -93,6 +108,15 @@ journal_set(_Atomic uint64_t *counter, uint64_t value)
 	atomic_store_explicit(counter, value, memory_order_release);
 }
 
+/* From here on a command that is found there is the next one. In one store:
+ * whoever dies here leaves it whole or not at all, for half a command must not
+ * be run again. */
+static inline void
+journal_take_out(struct journal *j)
+{
+	atomic_store_explicit(&j->command_head, 0, memory_order_release);
+}
+
 /* What became of the command that a dead worker was at. */
 enum journal_end {
 	JOURNAL_IDLE,		/* none, or answered, and all is captured */
@@ -101,7 +125,10 @@ enum journal_end {
 	JOURNAL_RERUN,		/* not run to its end, and still there: it can be
 				 * run again, with the state before it */
 	JOURNAL_RETRY,		/* the same but for the command: TPM_RC_RETRY */
-	JOURNAL_LOST,		/* answered, but its change was not captured */
+	JOURNAL_TOLD,		/* answered, its change was not captured, but it
+				 * has been kept: it can be run again, with the
+				 * state before it */
+	JOURNAL_LOST,		/* answered, its change was not captured */
 	JOURNAL_LOST_PENDING,	/* the same, and another one waits */
 };
 
@@ -122,6 +149,9 @@ enum resume {
 	RESUME_RETRY,		/* captured state, TPM_RC_RETRY is sent */
 	RESUME_FAILED,		/* failure mode until the next INIT */
 	RESUME_FAILED_ANSWER,	/* the same, and TPM_RC_FAILURE is sent */
+	RESUME_REPEAT,		/* captured state, what was kept is run again to
+				 * the same answer, which is not sent; to
+				 * another one: RESUME_FAILED */
 };
 
 /* Brings the counters in line with what a new worker is about to do, such that
@@ -142,6 +172,17 @@ int journal_send(struct journal *j, int fd);
 int journal_import(struct journal *j, const struct tpm_progress *progress,
     const uint8_t *state, size_t size, const uint8_t *command,
     size_t command_size);
+
+/* Worker: keeps the bytes of command number until the next one is kept. Before
+ * it is run, for libtpms may write to them. */
+void journal_keep(struct journal *j, uint64_t number, const uint8_t *command,
+    size_t size);
+/* Worker: runs the kept command on a TPM that is where it was before it.
+ * TPM_RC_SUCCESS only where it gives the answer that lies in answer. */
+uint32_t journal_repeat(const struct journal *j);
+/* Whether the captured state's random generator is not that of the TPM any
+ * more, but has given random bytes since. */
+bool journal_has_drawn(const struct journal *j);
 
 /* Worker: captures the volatile state of the running TPM as that after command
  * number; 0 or a negative code, and then journal_judge will find it lost. */
@@ -168,6 +209,7 @@ void journal_unchanged(struct journal *j, uint64_t number);
 /* What is to be captured of a command. */
 enum journal_trace {
 	JOURNAL_TRACE_NOTHING,	/* it leaves the volatile state as it was */
+	JOURNAL_TRACE_RANDOM,	/* the same but for the random generator's */
 	JOURNAL_TRACE_LOG,		/* it can be run again to the same effect */
 	JOURNAL_TRACE_CAPTURE,	/* anything */
 };

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -40,13 +41,21 @@ take_signals(struct monitor *m, struct err *err)
 	return 0;
 }
 
+/* It may take long to be typed; who does not live to see it is not waited
+ * for. */
 static int
-read_passphrase(const struct options *o, struct secret **passphrase,
-    struct err *err)
+read_passphrase(const struct options *o, int supervisor,
+    struct secret **passphrase, struct err *err)
 {
+	struct pollfd p[] = { { o->passphrase_fd, POLLIN, 0 },
+		{ supervisor, 0, 0 } };
+
 	*passphrase = NULL;
 	if (o->passphrase_fd < 0)
 		return 0;
+	if (poll(p, 2, -1) > 0 && p[1].revents != 0)
+		return err_set(err, ERR_CLOSED, "the supervising process is "
+		    "gone");
 	*passphrase = secret_read_fd(o->passphrase_fd, PASSPHRASE_MAX, err);
 	if (*passphrase == NULL)
 		return err->code;
@@ -70,7 +79,8 @@ open_storage(const struct monitor_start *s, struct monitor *m,
 	struct secret *passphrase;
 	int rc;
 
-	if ((rc = read_passphrase(s->options, &passphrase, err)) < 0)
+	if ((rc = read_passphrase(s->options, m->supervisor, &passphrase,
+	    err)) < 0)
 		return rc;
 	rc = storage_open(&m->storage, s->options->nvram, s->config,
 	    passphrase, err);
@@ -101,9 +111,12 @@ start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
 	int rc;
 
-	if ((rc = open_storage(s, m, err)) < 0)
+	if ((rc = open_storage(s, m, err)) < 0 ||
+	    (rc = supervisor_spawned(m->supervisor, &m->channel, &m->worker,
+	    err)) < 0)
 		return rc;
-	if (s->user != NULL && (rc = sandbox_drop_user(s->user, err)) < 0)
+	if (s->user->name != NULL &&
+	    (rc = sandbox_drop_user(s->user, err)) < 0)
 		return rc;
 	/* Before anybody is told, who may look or unmount. */
 	if (chdir("/") < 0)
@@ -122,7 +135,9 @@ take_over(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
 	int rc;
 
-	if ((rc = upgrade_receive(m, s->handover, s->options->nvram,
+	if ((rc = supervisor_spawned(m->supervisor, &m->channel, &m->worker,
+	    err)) < 0 ||
+	    (rc = upgrade_receive(m, s->handover, s->options->nvram,
 	    err)) < 0)
 		return rc;
 	name_vm(m);
@@ -134,8 +149,9 @@ start(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
 	int rc;
 
+	/* It sets itself up meanwhile. */
 	if ((rc = take_signals(m, err)) < 0 ||
-	    (rc = supervisor_spawn(m->supervisor, &m->channel, &m->worker,
+	    (rc = supervisor_tell(m->supervisor, SUPERVISOR_SPAWN, -1,
 	    err)) < 0)
 		return rc;
 	return s->handover >= 0 ? take_over(s, m, err) :
@@ -170,8 +186,10 @@ monitor_start(const struct monitor_start *s, int supervisor)
 	m.channel.memory = s->memory;
 	if ((rc = start(s, &m, &err)) < 0) {
 		tell_failure(s, &err);
-		/* What was taken over is still the other's. */
-		if (s->handover < 0)
+		/* What was to be taken over is still the other's. */
+		if (s->handover >= 0)
+			storage_abandon(m.storage);
+		else
 			(void)storage_close(m.storage, &ignored);
 		return err_exit_status(rc);
 	}

@@ -8,12 +8,13 @@
 #include "vtpm/channel.h"
 #include "vtpm/config.h"
 #include "vtpm/options.h"
+#include "vtpm/user.h"
 
 struct monitor_start {
 	const struct options *options;
 	const struct config *config;
 	const char *path;	/* of the control socket, for messages */
-	const char *user;	/* whom root becomes; NULL: this is not root */
+	const struct user *user;	/* whom root becomes */
 	bool logs_elsewhere;	/* than to standard error */
 	int listen_fd, listen_pid_fd;
 	int handover;		/* a monitor is to be taken over from; -1 */

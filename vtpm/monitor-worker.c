@@ -91,6 +91,15 @@ tell_death(const struct monitor *m, int status)
 		    (int)m->worker, WEXITSTATUS(status));
 }
 
+static void
+tell_lost(unsigned int result)
+{
+	log_event(LOG_LEVEL_ERROR, "worker.lost-state", "result=0x%x "
+	    "consequence=\"the guest was told of a change that the worker "
+	    "could not keep; the TPM is in failure mode until the guest is "
+	    "reset\"", result);
+}
+
 /* What the new worker shall do, from what the old one left. */
 static enum resume
 judge(struct monitor *m, const struct journal *j, int status)
@@ -102,8 +111,8 @@ judge(struct monitor *m, const struct journal *j, int status)
 		    "crashes=%u same_command=%u consequence=\"the TPM is in "
 		    "failure mode until the guest is reset\"",
 		    m->deaths.crashes, m->deaths.same);
-		return end == JOURNAL_IDLE || end == JOURNAL_LOST ?
-		    RESUME_FAILED : RESUME_FAILED_ANSWER;
+		return end == JOURNAL_IDLE || end == JOURNAL_TOLD ||
+		    end == JOURNAL_LOST ? RESUME_FAILED : RESUME_FAILED_ANSWER;
 	}
 	switch (end) {
 	case JOURNAL_IDLE:
@@ -116,14 +125,20 @@ judge(struct monitor *m, const struct journal *j, int status)
 		    atomic_load(&j->begun) ? RESUME_RETRY : RESUME_RERUN;
 	case JOURNAL_RETRY:
 		return RESUME_RETRY;
+	case JOURNAL_TOLD:
+		/* The state before it is not on the disk any more if it has
+		 * stored. And what workers die of is not tried for ever. */
+		if (m->stored_at != atomic_load(&j->begun) &&
+		    m->stillborn < STILLBORN_CRASHES_MAX)
+			return RESUME_REPEAT;
+		break;
 	case JOURNAL_LOST:
 	case JOURNAL_LOST_PENDING:
 		break;
 	}
-	log_event(LOG_LEVEL_ERROR, "worker.lost-state", "consequence=\"the "
-	    "guest was told of a change that the worker could not keep; the "
-	    "TPM is in failure mode until the guest is reset\"");
-	return end == JOURNAL_LOST ? RESUME_FAILED : RESUME_FAILED_ANSWER;
+	tell_lost(0);
+	return end == JOURNAL_LOST_PENDING ? RESUME_FAILED_ANSWER :
+	    RESUME_FAILED;
 }
 
 /* Who waited for the answer may have gone; a new connection must not get it. */
@@ -132,6 +147,9 @@ for_whom(const struct monitor *m, enum resume resume)
 {
 	if (m->data_fd >= 0 && !(m->interrupted.active &&
 	    m->interrupted.order.type == ORDER_DATA_FD))
+		return resume;
+	/* This sends nothing; without it the state would be an older one. */
+	if (resume == RESUME_REPEAT)
 		return resume;
 	return resume == RESUME_FAILED || resume == RESUME_FAILED_ANSWER ?
 	    RESUME_FAILED : RESUME_QUIETLY;
@@ -184,7 +202,14 @@ resumed(struct monitor *m, struct client *c, const struct message *reply)
 
 	(void)c;
 	m->stillborn = 0;
-	if (reply->result != 0)
+	if (reply->arg == RESUME_REPEAT) {
+		if (reply->result != 0)
+			tell_lost((unsigned int)reply->result);
+		else
+			log_event(LOG_LEVEL_WARNING, "worker.repeated",
+			    "consequence=\"the last command was run again to "
+			    "the same answer; nothing is lost\"");
+	} else if (reply->result != 0)
 		log_event(LOG_LEVEL_ERROR, "worker.lost-state", "result=0x%x "
 		    "consequence=\"libtpms does not take the captured state; "
 		    "the TPM is in failure mode until the guest is reset\"",

@@ -19,9 +19,13 @@
  * guest's included (an RSA key takes seconds), and for its last one. */
 #define ORDER_TIMEOUT_MS 60000
 #define END_TIMEOUT_MS 10000
+/* Between two looks for the file's name while nothing is stored: often enough
+ * to rescue it, seldom enough for hundreds of monitors on a host. */
+#define LOOK_MS 60000
 
 /* Places in the poll set. */
-enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_LISTEN_PID, P_TRIAL, P_CLIENTS,
+enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_LISTEN_PID, P_TRIAL,
+	P_SUPERVISOR, P_CLIENTS,
 	P_LAST = P_CLIENTS + MONITOR_CLIENTS };
 
 uint64_t
@@ -38,7 +42,8 @@ monitor_init(struct monitor *m)
 {
 	*m = (struct monitor){ .listen_fd = -1, .listen_pid_fd = -1, .signal_fd = -1,
 		.supervisor = -1, .data_fd = -1, .upgrade.sock = -1,
-		.channel = { .orders = -1, .needs = -1 } };
+		.channel = { .orders = -1, .needs = -1 },
+		.look_at = monitor_now() + LOOK_MS };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		client_init(&m->clients[i], -1);
 }
@@ -140,6 +145,23 @@ on_signal(struct monitor *m)
 	}
 }
 
+/* It says nothing unasked: it has died. The death signal that should end this
+ * process comes after its files are closed; if none comes (supervisor.c), this
+ * is the end all the same. */
+static void
+on_supervisor(struct monitor *m)
+{
+	static const struct timespec pause = { .tv_nsec = 200 * 1000000 };
+
+	nanosleep(&pause, NULL);
+	log_error("ending: the supervising process is gone");
+	m->exit_status = 1;
+	if (m->disowned)
+		m->ended = true;
+	else
+		monitor_end(m);
+}
+
 static void
 on_connection(struct monitor *m, int listen_fd)
 {
@@ -216,6 +238,8 @@ poll_set(const struct monitor *m, struct pollfd *p)
 		m->listen_pid_fd, POLLIN, 0 };
 	p[P_TRIAL] = (struct pollfd){ m->upgrade.state == UPGRADE_TRIAL ?
 		m->upgrade.sock : -1, POLLIN, 0 };
+	p[P_SUPERVISOR] = (struct pollfd){ m->ending ? -1 : m->supervisor,
+		POLLIN, 0 };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++) {
 		const struct client *c = &m->clients[i];
 
@@ -238,10 +262,8 @@ next_order(struct monitor *m)
 		monitor_order(m, NULL, &order, -1, end_done);
 		return;
 	}
-	if (upgrade_wants_to_park(m)) {
+	if (upgrade_wants_to_park(m))
 		upgrade_park(m);
-		return;
-	}
 	for (size_t i = 0; i < MONITOR_CLIENTS && !m->order.active; i++) {
 		size_t at = (m->served_last + 1 + i) % MONITOR_CLIENTS;
 
@@ -251,13 +273,14 @@ next_order(struct monitor *m)
 }
 
 /* Milliseconds until the worker, or a program that is tried, has to have
- * answered; -1: nobody owes anything. */
+ * answered, or the file's name is looked for; -1: nothing of that. */
 static int
 patience(const struct monitor *m)
 {
-	uint64_t now = monitor_now(), until = UINT64_MAX;
+	uint64_t now = monitor_now();
+	uint64_t until = m->disowned ? UINT64_MAX : m->look_at;
 
-	if (m->order.active)
+	if (m->order.active && m->order.deadline < until)
 		until = m->order.deadline;
 	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline < until)
 		until = m->upgrade.deadline;
@@ -271,8 +294,13 @@ on_deadline(struct monitor *m)
 {
 	uint64_t now = monitor_now();
 
-	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline <= now)
+	if (m->look_at <= now && !m->disowned)
+		m->look_at = storage_look(m->storage) ? UINT64_MAX :
+		    now + LOOK_MS;
+	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline <= now) {
 		upgrade_trial_answered(m);
+		next_order(m);
+	}
 	if (!m->order.active || m->order.deadline > now)
 		return;
 	log_event(LOG_LEVEL_ERROR, "worker.silent", "order=%u: it is killed",
@@ -314,6 +342,8 @@ monitor_run(struct monitor *m)
 			order_answered(m);
 			next_order(m);
 		}
+		if (p[P_SUPERVISOR].revents != 0)
+			on_supervisor(m);
 		if (p[P_TRIAL].revents != 0 &&
 		    m->upgrade.state == UPGRADE_TRIAL) {
 			upgrade_trial_answered(m);
@@ -333,7 +363,9 @@ monitor_run(struct monitor *m)
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		if (m->clients[i].fd >= 0)
 			client_close(&m->clients[i]);
-	if (!m->disowned && storage_close(m->storage, &err) < 0) {
+	if (m->disowned) {
+		storage_abandon(m->storage);
+	} else if (storage_close(m->storage, &err) < 0) {
 		log_error("%s", err.text);
 		m->exit_status = 1;
 	}

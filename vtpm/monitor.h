@@ -35,6 +35,8 @@ struct monitor {
 	struct channel channel;
 	pid_t worker;
 	struct storage *storage;
+	uint64_t look_at;	/* for the file's name, ms, CLOCK_MONOTONIC;
+				 * UINT64_MAX: no more */
 	bool terminate;		/* end when the giver of the data fd goes */
 
 	struct client clients[MONITOR_CLIENTS];

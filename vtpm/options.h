@@ -9,7 +9,7 @@
 
 struct options {
 	const char *nvram, *ctrl, *pid_file, *log, *log_level;
-	char *user;
+	const char *user;
 	const char *state_dir, *config;
 	int passphrase_fd;	/* -1: none */
 	bool daemon, terminate;

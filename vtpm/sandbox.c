@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -33,23 +32,21 @@ sandbox_process(struct err *err)
 }
 
 int
-sandbox_drop_user(const char *user, struct err *err)
+sandbox_drop_user(const struct user *user, struct err *err)
 {
-	const struct passwd *pw;
 	int death_signal = 0;
 
-	if ((pw = getpwnam(user)) == NULL)
-		return err_set(err, ERR_USAGE, "there is no user %s", user);
 	/* What the starter set (PR_SET_PDEATHSIG) does not survive the change
 	 * by itself, prctl(2). */
 	prctl(PR_GET_PDEATHSIG, &death_signal);
 	if (setgroups(0, NULL) < 0 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
-		return err_sys(err, errno, "cannot become user %s", user);
-	if (pw->pw_uid != 0 && (setuid(0) == 0 || seteuid(0) == 0))
+	    setresgid(user->gid, user->gid, user->gid) < 0 ||
+	    setresuid(user->uid, user->uid, user->uid) < 0)
+		return err_sys(err, errno, "cannot become user %s",
+		    user->name);
+	if (user->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0))
 		return err_set(err, ERR_INTERNAL,
-		    "user %s can become root again", user);
+		    "user %s can become root again", user->name);
 	/* Changing the user made the process dumpable by fs.suid_dumpable. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, death_signal) < 0)

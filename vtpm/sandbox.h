@@ -9,13 +9,14 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "vtpm/user.h"
 
 /* No core dumps, not traceable, no new privileges, few descriptors. */
 int sandbox_process(struct err *err);
 
 /* From root to this user for good, without supplementary groups; checks that
  * there is no way back. */
-int sandbox_drop_user(const char *user, struct err *err);
+int sandbox_drop_user(const struct user *user, struct err *err);
 
 /* No descriptors but these; 0 to 2 lead nowhere. */
 int sandbox_descriptors(const int *keep, size_t n, struct err *err);

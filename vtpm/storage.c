@@ -25,7 +25,8 @@ static const long retry_pauses[] = { 10, 50, 200, 700 };
 /*
  * A file that was removed, or replaced, under a running vTPM takes all writes
  * and is gone when vtpmd ends: that has to be said while it can be rescued. At
- * most once in a second of use, so that it does not show in the writes.
+ * most once in a second of use, so that it does not show in the writes; where there
+ * is no use the monitor asks (storage_look).
  */
 static void
 look_for_name(struct storage *s, bool now)
@@ -103,6 +104,17 @@ out:
 	return rc;
 }
 
+void
+storage_abandon(struct storage *s)
+{
+	if (s == NULL)
+		return;
+	nvram_close(s->nv);
+	freshness_free(s->freshness);
+	native_free(s->native);
+	free(s);
+}
+
 int
 storage_close(struct storage *s, struct err *err)
 {
@@ -112,11 +124,15 @@ storage_close(struct storage *s, struct err *err)
 		return 0;
 	look_for_name(s, true);
 	rc = nvram_release(s->nv, err);
-	nvram_close(s->nv);
-	freshness_free(s->freshness);
-	native_free(s->native);
-	free(s);
+	storage_abandon(s);
 	return rc;
+}
+
+bool
+storage_look(struct storage *s)
+{
+	look_for_name(s, true);
+	return s->vanished;
 }
 
 int

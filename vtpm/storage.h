@@ -7,6 +7,7 @@
 #ifndef VTPM_STORAGE_H
 #define VTPM_STORAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,10 @@ int storage_drop_volatile(struct storage *s, struct err *err);
 /* Keeps the header's note of which libtpms wrote the state true. */
 int storage_note_version(struct storage *s, uint32_t version, struct err *err);
 
+/* Says so (storage.vanished) where the file has no name any more, as a store and
+ * the end do too. True once that was said: there is no more to look for. */
+bool storage_look(struct storage *s);
+
 /* For an upgrade: what another process needs to go on with the file, which only
  * one of the two may do. The descriptors are lent. */
 struct storage_handover {
@@ -50,6 +55,8 @@ struct storage_handover {
 };
 int storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err);
+/* Without a word to file or record: they are another process's now. */
+void storage_abandon(struct storage *s);
 /* Takes the descriptors; path is for messages. Writes nothing. */
 int storage_adopt(struct storage **out, const struct storage_handover *h,
     const char *path, struct err *err);

@@ -13,11 +13,19 @@ int
 supervisor_spawn(int sock, struct channel *channel, pid_t *pid,
     struct err *err)
 {
-	struct message ask = { .type = SUPERVISOR_SPAWN }, m;
+	int rc = supervisor_tell(sock, SUPERVISOR_SPAWN, -1, err);
+
+	return rc < 0 ? rc : supervisor_spawned(sock, channel, pid, err);
+}
+
+int
+supervisor_spawned(int sock, struct channel *channel, pid_t *pid,
+    struct err *err)
+{
+	struct message m;
 
 	channel->orders = channel->needs = -1;
-	if (channel_send(sock, &ask, -1) < 0 ||
-	    channel_recv(sock, &m, &channel->orders) < 0 ||
+	if (channel_recv(sock, &m, &channel->orders) < 0 ||
 	    channel_recv(sock, &m, &channel->needs) < 0)
 		return gone(err);
 	if (m.result < 0 || channel->orders < 0 || channel->needs < 0) {

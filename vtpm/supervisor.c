@@ -17,10 +17,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "vtpm/handover.h"
 #include "vtpm/worker.h"
 
 /* Exit status of a vtpmd whose monitor was killed. */
 #define MONITOR_KILLED 1
+#define REPLACED " (deleted)"
 #define TAKE_OVER_WORDS (5 + SUPERVISOR_LEGACY)
 
 int
@@ -45,6 +47,10 @@ supervisor_init(struct supervisor *s, struct err *err)
 	 * what is installed then. */
 	n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
 	s->program[n > 0 ? n : 0] = '\0';
+	/* Another one has been installed since this one was run, proc(5). */
+	n -= (ssize_t)strlen(REPLACED);
+	if (n > 0 && strcmp(s->program + n, REPLACED) == 0)
+		s->program[n] = '\0';
 	return 0;
 }
 
@@ -55,6 +61,16 @@ no_signals_blocked(void)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* What dies with the supervisor says so before anything else; that may have
+ * happened already. While the monitor is still root the supervisor's death
+ * cannot signal it (prctl(2), kill(2)): it also sees the socket's end. */
+static void
+follow(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(MONITOR_KILLED);
 }
 
 int
@@ -73,9 +89,7 @@ supervisor_start(struct supervisor *s, struct err *err)
 	}
 	if (s->monitor_pid == 0) {
 		prctl(PR_SET_NAME, "vtpmd-monitor");
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(MONITOR_KILLED);
+		follow(parent);
 		close(ends[0]);
 		close(s->signals);
 		if (s->before.sock >= 0)
@@ -88,14 +102,13 @@ supervisor_start(struct supervisor *s, struct err *err)
 }
 
 static _Noreturn void
-be_worker(struct supervisor *s, struct channel *worker)
+be_worker(struct supervisor *s, struct channel *worker, pid_t parent)
 {
+	follow(parent);
 	no_signals_blocked();
 	/* A terminal's ^C goes to the whole group; the monitor decides. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		_exit(1);
 	s->worker_begin(worker);
 	worker_main(worker, s->worker_confine, s->arg);
 }
@@ -105,6 +118,7 @@ spawn(struct supervisor *s, int sock)
 {
 	struct message m = { .type = SUPERVISOR_SPAWN };
 	struct channel monitor = { .orders = -1, .needs = -1 }, worker;
+	pid_t parent = getpid();
 	struct err err = { 0 };
 	int rc;
 
@@ -113,7 +127,7 @@ spawn(struct supervisor *s, int sock)
 	if (m.result == 0) {
 		s->worker = fork();
 		if (s->worker == 0)
-			be_worker(s, &worker);
+			be_worker(s, &worker, parent);
 		channel_close(&worker);
 		m.arg = (uint32_t)s->worker;
 		m.result = s->worker < 0 ? ERR_SYSTEM : 0;
@@ -163,8 +177,8 @@ try_program(struct supervisor *s, int fd)
 {
 	char option[32];
 
-	if (s->trial > 0)
-		return;
+	/* The one before, should it hang, is not waited for any more. */
+	(void)end_child(&s->trial);
 	snprintf(option, sizeof(option), "--trial=%d", fd);
 	if ((s->trial = fork()) != 0)
 		return;
@@ -194,8 +208,8 @@ become_program(struct supervisor *s, int handover)
 	char option[128];
 	int n;
 
-	n = snprintf(option, sizeof(option), "--take-over=1,%d,%d,%d,%d",
-	    s->sock, handover, (int)s->monitor_pid, (int)s->worker);
+	n = snprintf(option, sizeof(option), "--take-over=%u,%d,%d,%d,%d",
+	    HANDOVER_VERSION, s->sock, handover, (int)s->monitor_pid, (int)s->worker);
 	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
 		n += snprintf(option + n, sizeof(option) - (size_t)n, ",%d",
 		    s->inherit[i]);
@@ -214,7 +228,7 @@ supervisor_inherit(struct supervisor *s, const char *text,
 
 	if (sscanf(text, "%d,%d,%d,%d,%d,%d,%d,%d,%d,%d", &version,
 	    &s->before.sock, &legacy->handover, &monitor, &worker, &in[0],
-	    &in[1], &in[2], &in[3], &in[4]) != TAKE_OVER_WORDS || version != 1)
+	    &in[1], &in[2], &in[3], &in[4]) != TAKE_OVER_WORDS || version != (int)HANDOVER_VERSION)
 		return err_set(err, ERR_USAGE, "--take-over is for vtpmd "
 		    "itself; to upgrade: vtpmctl upgrade");
 	s->before.monitor = monitor;
@@ -362,6 +376,10 @@ supervisor_run(struct supervisor *s)
 		if (p[0].revents != 0)
 			on_signals(s);
 	}
+	/* One that is still root cannot be killed from here, but sees this. */
+	if (s->sock >= 0)
+		close(s->sock);
+	s->sock = -1;
 	(void)end_child(&s->monitor_pid);
 	(void)end_child(&s->worker);
 	(void)end_child(&s->before.worker);

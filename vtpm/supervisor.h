@@ -3,8 +3,7 @@
  * The supervisor: the process that was started, whose pid others know. It
  * forks the monitor and the workers, reaps them and says how they ended; it
  * passes the end that is asked of it on, and ends as the monitor did. It never
- * knows a secret and never sees a byte of the guest's or of the hypervisor's,
- * so that a worker that replaces a dead one inherits none, and so that it
+ * knows a key and reads nothing of the guest's or of the hypervisor's, so that a worker that replaces a dead one inherits none, and so that it
  * needs no system call filter, under which no newer program could be run: for
  * an upgrade it runs the program file again, in its own place.
  */
@@ -87,10 +86,13 @@ int supervisor_inherit(struct supervisor *s, const char *text,
  * supervisor is gone. */
 int supervisor_spawn(int sock, struct channel *channel, pid_t *pid,
     struct err *err);
+/* The second half of that, after supervisor_tell(SUPERVISOR_SPAWN). */
+int supervisor_spawned(int sock, struct channel *channel, pid_t *pid,
+    struct err *err);
 /* Has the worker killed if it still lives, and reaped. *status as of
  * waitpid(2). */
 int supervisor_wait(int sock, int *status, struct err *err);
-/* READY, TRIAL and SWITCH; fd goes along, -1: none. */
+/* Any of them without waiting for an answer; fd goes along, -1: none. */
 int supervisor_tell(int sock, enum supervisor_ask what, int fd,
     struct err *err);
 

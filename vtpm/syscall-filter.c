@@ -15,6 +15,7 @@
 #elif defined(__riscv) && __riscv_xlen == 64
 #define THIS_ARCH AUDIT_ARCH_RISCV64
 #else
+/* cppcheck-suppress preprocessorErrorDirective */
 #error "which AUDIT_ARCH_ (linux/audit.h) is this, and is it little-endian?"
 #endif
 

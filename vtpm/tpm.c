@@ -316,30 +316,35 @@ tpm_progress_get(struct tpm_progress *p)
 		TPMLIB_SetBufferSize(0, &min, &max) };
 }
 
-uint32_t
+void
 tpm_progress_set(const struct tpm_progress *p)
+{
+	the.started = p->started;
+	the.shut_down = p->shut_down;
+	the.locality = p->locality;
+}
+
+uint32_t
+tpm_stir(void)
 {
 	uint8_t command[TPM_HEADER_SIZE + 2 + 32], fresh[32];
 	struct buf b = buf_writer(command, sizeof(command));
+	bool shut_down = the.shut_down;
 	const uint8_t *response;
 	size_t size;
 
+	if (!the.powered || !the.started)
+		return TPM_RC_SUCCESS;
 	if (getrandom(fresh, sizeof(fresh), 0) != sizeof(fresh))
 		return TPM_FAIL;
 	buf_put_u16be(&b, TPM_ST_NO_SESSIONS);
 	buf_put_u32be(&b, sizeof(command));
 	buf_put_u32be(&b, TPM_CC_STIR_RANDOM);
 	buf_put_tpm2b(&b, fresh, sizeof(fresh));
-	/* Before TPM2_Startup nothing has been drawn. */
-	if (p->started) {
-		tpm_process(command, sizeof(command), &response, &size);
-		if (!tpm_response_is_success(response, size))
-			return TPM_RC_FAILURE;
-	}
-	the.started = p->started;
-	the.shut_down = p->shut_down;
-	the.locality = p->locality;
-	return TPM_RC_SUCCESS;
+	tpm_process(command, sizeof(command), &response, &size);
+	the.shut_down = shut_down;
+	return tpm_response_is_success(response, size) ? TPM_RC_SUCCESS :
+	    TPM_RC_FAILURE;
 }
 
 static enum TPMLIB_StateType

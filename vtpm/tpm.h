@@ -90,9 +90,12 @@ struct tpm_progress {
 };
 void tpm_progress_get(struct tpm_progress *p);
 /* For a TPM that has just been powered on with the volatile state that belongs
- * to p; stirs fresh entropy in (Part 3, 16.2), so that its random generator
- * does not repeat what it gave since. */
-uint32_t tpm_progress_set(const struct tpm_progress *p);
+ * to p. */
+void tpm_progress_set(const struct tpm_progress *p);
+/* Stirs fresh entropy in (Part 3, 16.2): a TPM that has been brought back to an
+ * earlier state must not give again what its random generator gave since. Does
+ * nothing before TPM2_Startup, when nothing has been drawn. */
+uint32_t tpm_stir(void);
 
 /* *data is malloc'd; free it. */
 uint32_t tpm_state_get(enum tpm_state which, uint8_t **data, size_t *size);

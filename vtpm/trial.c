@@ -67,8 +67,10 @@ try_state(const struct handover_document *d, struct err *err)
 		return 0;
 	(void)tpm_buffer_size(d->progress.buffer_size, &min, &max);
 	rc = tpm_power_on();
-	if (rc == TPM_SUCCESS)
-		rc = tpm_progress_set(&d->progress);
+	if (rc == TPM_SUCCESS) {
+		tpm_progress_set(&d->progress);
+		rc = tpm_stir();
+	}
 	if (rc == TPM_SUCCESS)
 		rc = tpm_state_get(TPM_STATE_VOLATILE, &again, &size);
 	free(again);

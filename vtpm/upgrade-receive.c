@@ -40,7 +40,9 @@ expect(int sock, enum handover_type type, struct handover_message *m,
 
 	if (rc < 0)
 		return rc;
-	return m->type == type ? 0 : strange(m, err);
+	if (m->type != type || (m->arg != 0 && m->fd < 0))
+		return strange(m, err);
+	return 0;
 }
 
 static int
@@ -248,10 +250,12 @@ resumed(struct monitor *m, struct client *c, const struct message *reply)
 		give_up(m, &err);
 		return;
 	}
+	/* Without its word the old one goes on itself. It is waited for without
+	 * a limit: whoever gave up just when the word comes would leave the
+	 * file to nobody. */
 	if (handover_send(m->upgrade.sock, HANDOVER_READY, 0, NULL, 0, -1,
-	    &err) < 0 || expect(m->upgrade.sock, HANDOVER_GO, &word,
-	    &err) < 0) {
-		/* Without its word it goes on itself. */
+	    &err) < 0 || handover_recv(m->upgrade.sock, &word, -1, &err) < 0 ||
+	    word.type != HANDOVER_GO) {
 		log_error("cannot take over: %s", err.text);
 		m->exit_status = 1;
 		m->ended = true;

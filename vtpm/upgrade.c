@@ -2,6 +2,7 @@
 #include "vtpm/upgrade.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -62,11 +63,12 @@ fail(struct monitor *m, const char *why)
 	leave(m);
 }
 
+/* Clients are served while the trial runs, so this is asked again after it: a
+ * new monitor knows nothing of an end that was asked of this one, and a state
+ * without its INIT is in this one's worker only. */
 static const char *
 why_not(const struct monitor *m)
 {
-	if (m->upgrade.state != UPGRADE_NONE)
-		return "an upgrade is under way";
 	if (m->ending)
 		return "the vTPM is ending";
 	if (m->resuming)
@@ -132,7 +134,8 @@ void
 upgrade_begin(struct monitor *m, struct client *c)
 {
 	struct message order = { .type = ORDER_PEEK_STATE };
-	const char *why = why_not(m);
+	const char *why = m->upgrade.state != UPGRADE_NONE ?
+	    "an upgrade is under way" : why_not(m);
 
 	if (why != NULL) {
 		(void)upgrade_answer(c, TPM_RETRY, 0, why);
@@ -182,7 +185,7 @@ upgrade_wants_to_park(const struct monitor *m)
 static struct handover_bytes
 pending_command(const struct journal *j)
 {
-	uint32_t size = j->command_size;
+	uint32_t size = *(const volatile uint32_t *)&j->command_size;
 
 	if (atomic_load(&j->begun) == atomic_load(&j->run) ||
 	    size > JOURNAL_COMMAND)
@@ -198,14 +201,16 @@ fill_document(const struct monitor *m, struct handover_document *d,
 	const struct journal *j = &m->channel.memory.shared->journal;
 	const struct journal_capture *c = journal_current(j);
 	enum journal_end end = journal_judge(j);
+	/* Once: the worker could change it behind the check. */
+	uint32_t size = *(const volatile uint32_t *)&c->size;
 
 	if ((end != JOURNAL_IDLE && end != JOURNAL_RERUN) ||
-	    c->size > sizeof(c->state))
+	    size > sizeof(c->state))
 		return err_set(err, ERR_TPM, "the TPM's volatile state could "
 		    "not be captured");
 	*d = (struct handover_document){ .progress = c->progress,
 		.handed_out = j->handed_out,
-		.volatile_state = { c->state, c->size },
+		.volatile_state = { c->state, size },
 		.command = pending_command(j), .powered = m->powered,
 		.data_number = m->data_number,
 		.parked_at = m->upgrade.parked_at };
@@ -244,35 +249,38 @@ send_clients(const struct monitor *m, int sock, struct err *err)
 	return 0;
 }
 
+/* All that can go wrong on this side. */
 static int
-send_all(struct monitor *m, int sock, struct err *err)
+prepare(struct monitor *m, struct storage_handover *file, int *document,
+    struct err *err)
 {
-	struct storage_handover file;
 	struct handover_document d;
-	int memory, rc;
+	int rc;
 
-	if ((rc = storage_hand_over(m->storage, &file, err)) < 0 ||
-	    (rc = fill_document(m, &d, err)) < 0 ||
-	    (rc = handover_document_write(&d, &memory, err)) < 0)
+	if ((rc = storage_hand_over(m->storage, file, err)) < 0 ||
+	    (rc = fill_document(m, &d, err)) < 0)
 		return rc;
-	rc = handover_send(sock, HANDOVER_DOCUMENT, HANDOVER_VERSION, NULL, 0,
-	    memory, err);
-	close(memory);
-	/* The key goes as a message: it is never in memory that can be
-	 * swapped out. */
-	if (rc < 0 ||
-	    (rc = handover_send(sock, HANDOVER_FILE, 0, &file.secret,
-	    sizeof(file.secret), file.file, err)) < 0 ||
-	    (rc = handover_send(sock, HANDOVER_RECORD, file.record >= 0, NULL,
-	    0, file.record, err)) < 0 ||
+	return handover_document_write(&d, document, err);
+}
+
+/* The key goes as a message: it is never in memory that can be swapped out. */
+static int
+send_all(const struct monitor *m, const struct storage_handover *file,
+    int document, int sock, struct err *err)
+{
+	int rc;
+
+	if ((rc = handover_send(sock, HANDOVER_DOCUMENT, HANDOVER_VERSION, NULL,
+	    0, document, err)) < 0 ||
+	    (rc = handover_send(sock, HANDOVER_FILE, 0, &file->secret,
+	    sizeof(file->secret), file->file, err)) < 0 ||
+	    (rc = handover_send(sock, HANDOVER_RECORD, file->record >= 0, NULL,
+	    0, file->record, err)) < 0 ||
 	    (rc = handover_send(sock, HANDOVER_DATA, m->data_fd >= 0, NULL, 0,
 	    m->data_fd, err)) < 0 ||
 	    (rc = send_clients(m, sock, err)) < 0)
-		goto out;
-	rc = handover_send(sock, HANDOVER_END, 0, NULL, 0, -1, err);
-out:
-	cleanse(&file, sizeof(file));
-	return rc;
+		return rc;
+	return handover_send(sock, HANDOVER_END, 0, NULL, 0, -1, err);
 }
 
 static int
@@ -291,9 +299,21 @@ await_ready(int sock, struct err *err)
 	    (const char *)answer.payload);
 }
 
+/* A signal that nobody has read yet would go with this process. */
+static int
+not_asked_to_end(const struct monitor *m, struct err *err)
+{
+	struct pollfd p = { .fd = m->signal_fd, .events = POLLIN };
+
+	if (poll(&p, 1, 0) != 1)
+		return 0;
+	return err_set(err, ERR_REFUSED, "the vTPM is ending");
+}
+
 /* Waits for the new one: nothing else may happen meanwhile. */
 static int
-switch_over(struct monitor *m, struct err *err)
+hand_over(struct monitor *m, const struct storage_handover *file, int document,
+    struct err *err)
 {
 	int ends[2], rc;
 
@@ -302,13 +322,32 @@ switch_over(struct monitor *m, struct err *err)
 	rc = supervisor_tell(m->supervisor, SUPERVISOR_SWITCH, ends[1], err);
 	close(ends[1]);
 	if (rc == 0)
-		rc = send_all(m, ends[0], err);
+		rc = send_all(m, file, document, ends[0], err);
 	/* One that has gone already may have said why. */
 	if (rc == 0 || rc == ERR_CLOSED)
 		rc = await_ready(ends[0], err);
 	if (rc == 0)
+		rc = not_asked_to_end(m, err);
+	if (rc == 0)
 		rc = handover_send(ends[0], HANDOVER_GO, 0, NULL, 0, -1, err);
 	close(ends[0]);
+	return rc;
+}
+
+/* The supervisor is not replaced before all is ready to go: this monitor could
+ * have no worker replaced any more. */
+static int
+switch_over(struct monitor *m, struct err *err)
+{
+	struct storage_handover file = { .file = -1, .record = -1 };
+	int document = -1, rc;
+
+	rc = prepare(m, &file, &document, err);
+	if (rc == 0)
+		rc = hand_over(m, &file, document, err);
+	if (document >= 0)
+		close(document);
+	cleanse(&file, sizeof(file));
 	return rc;
 }
 
@@ -324,6 +363,7 @@ static void
 parked(struct monitor *m, struct client *c, const struct message *reply)
 {
 	struct message order = { .type = ORDER_UNPARK };
+	const char *why = why_not(m);
 	struct err err = { 0 };
 
 	(void)c;
@@ -332,13 +372,13 @@ parked(struct monitor *m, struct client *c, const struct message *reply)
 		return;
 	}
 	m->upgrade.parked_at = upgrade_clock();
-	if (switch_over(m, &err) == 0) {
+	if (why == NULL && switch_over(m, &err) == 0) {
 		log_info("handed over to the installed program");
 		m->disowned = true;
 		m->ended = true;
 		return;
 	}
-	fail(m, err.text);
+	fail(m, why != NULL ? why : err.text);
 	monitor_order(m, NULL, &order, -1, unparked);
 }
 
@@ -346,7 +386,12 @@ void
 upgrade_park(struct monitor *m)
 {
 	struct message order = { .type = ORDER_PARK };
+	const char *why = why_not(m);
 
+	if (why != NULL) {
+		fail(m, why);
+		return;
+	}
 	m->upgrade.state = UPGRADE_SWITCH;
 	monitor_order(m, NULL, &order, -1, parked);
 }

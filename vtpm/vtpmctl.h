@@ -76,6 +76,9 @@ int ctl_load_config(struct ctl *ctl, struct err *err);
 /* Also the passphrase of --passphrase-fd, and the native provider: with
  * create it is made, otherwise it may be missing. */
 int ctl_load_host(struct ctl *ctl, bool create, struct err *err);
+/* Configuration, and the native provider for its records: made if missing, but
+ * one whose key cannot be opened will do. */
+int ctl_load_records(struct ctl *ctl, struct err *err);
 void ctl_reset(struct ctl *ctl);
 struct protector_creds ctl_creds(const struct ctl *ctl);
 /* nvram_open, ctl_load_host, nvram_unlock of operand 0. */

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -35,7 +34,7 @@ struct vtpmd {
 	struct options options;
 	struct config config;
 	struct listen_address address;
-	char *user;
+	struct user user;
 	bool logs_elsewhere;	/* than to standard error */
 	int listen_fd, listen_dir, listen_pid_fd;
 	struct pid_file pid_file;
@@ -49,19 +48,19 @@ struct vtpmd {
 enum { LEGACY_LISTEN, LEGACY_LISTEN_DIR, LEGACY_LISTEN_PID, LEGACY_PID_DIR,
 	LEGACY_LOG };
 
-/* Whom root becomes; NULL when this is not root. */
-static char *
-choose_user(const struct options *o, struct config *config)
+/* Whom root becomes; nobody when this is not root. */
+static int
+choose_user(struct vtpmd *d, struct err *err)
 {
 	if (geteuid() != 0)
-		return NULL;
-	if (o->user != NULL)
-		return o->user;
-	if (config->user[0] != '\0')
-		return config->user;
-	snprintf(config->user, sizeof(config->user), "%s",
-	    getpwnam(DEFAULT_USER) != NULL ? DEFAULT_USER : LAST_RESORT_USER);
-	return config->user;
+		return 0;
+	if (d->options.user != NULL)
+		return user_find(&d->user, d->options.user, err);
+	if (d->config.user[0] != '\0')
+		return user_find(&d->user, d->config.user, err);
+	if (user_find_local(&d->user, DEFAULT_USER, NULL) == 0)
+		return 0;
+	return user_find(&d->user, LAST_RESORT_USER, err);
 }
 
 /* No file of the worker's grows; sanitizers report to one. */
@@ -126,6 +125,33 @@ open_log(struct vtpmd *d, struct err *err)
 	return log_open(target, "vtpmd", d->config.log_level, err);
 }
 
+/*
+ * A program in our place does not read the configuration: it stands in /, where
+ * a relative path leads elsewhere, it may not have the right to, and it cannot
+ * open another log. What the configuration says of the log becomes options.
+ */
+static int
+keep_log_options(struct vtpmd *d, int argc, char **argv, struct err *err)
+{
+	static char target[sizeof(d->config.log) + 8], level[32];
+	char **more = calloc((size_t)argc + 3, sizeof(*more));
+
+	if (more == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	memcpy(more, argv, (size_t)argc * sizeof(*more));
+	if (d->options.log == NULL && d->config.log[0] != '\0') {
+		snprintf(target, sizeof(target), "--log=%s", d->config.log);
+		more[argc++] = target;
+	}
+	if (d->options.log_level == NULL) {
+		snprintf(level, sizeof(level), "--log-level=%s",
+		    log_level_name(d->config.log_level));
+		more[argc++] = level;
+	}
+	d->supervisor.argv = more;
+	return 0;
+}
+
 static int
 run_monitor(void *arg, int sock)
 {
@@ -139,20 +165,11 @@ run_monitor(void *arg, int sock)
 	return monitor_start(&d->monitor, sock);
 }
 
-static int
-prepare_processes(struct vtpmd *d, struct err *err)
+/* What the supervisor needs to go on for a monitor from before, and to be
+ * replaced again, even if no monitor of its own ever comes up. */
+static void
+prepare_supervisor(struct vtpmd *d)
 {
-	int rc;
-
-	if ((rc = crypto_prepare_fork(err)) < 0 ||
-	    (rc = channel_memory_make(&d->supervisor.memory, err)) < 0)
-		return rc;
-	d->monitor = (struct monitor_start){ .options = &d->options,
-		.config = &d->config, .path = d->address.path,
-		.user = d->user, .logs_elsewhere = d->logs_elsewhere,
-		.listen_fd = d->listen_fd,
-		.listen_pid_fd = d->listen_pid_fd, .handover = d->monitor.handover,
-		.memory = d->supervisor.memory };
 	d->legacy[LEGACY_LISTEN] = d->listen_fd;
 	d->legacy[LEGACY_LISTEN_DIR] = d->listen_dir;
 	d->legacy[LEGACY_LISTEN_PID] = d->listen_pid_fd;
@@ -164,6 +181,23 @@ prepare_processes(struct vtpmd *d, struct err *err)
 	d->supervisor.ready = tell_ready;
 	d->supervisor.arg = d;
 	d->supervisor.inherit = d->legacy;
+}
+
+static int
+prepare_processes(struct vtpmd *d, struct err *err)
+{
+	int rc;
+
+	if ((rc = crypto_prepare_fork(err)) < 0 ||
+	    (rc = channel_memory_make(&d->supervisor.memory, err)) < 0)
+		return rc;
+	prepare_supervisor(d);
+	d->monitor = (struct monitor_start){ .options = &d->options,
+		.config = &d->config, .path = d->address.path,
+		.user = &d->user, .logs_elsewhere = d->logs_elsewhere,
+		.listen_fd = d->listen_fd,
+		.listen_pid_fd = d->listen_pid_fd, .handover = d->monitor.handover,
+		.memory = d->supervisor.memory };
 	return 0;
 }
 
@@ -176,7 +210,8 @@ confine_supervisor(struct vtpmd *d, struct err *err)
 	int dirs[] = { d->listen_dir, d->pid_file.dir };
 	int rc;
 
-	if (d->user != NULL && (rc = sandbox_drop_user(d->user, err)) < 0)
+	if (d->user.name != NULL &&
+	    (rc = sandbox_drop_user(&d->user, err)) < 0)
 		return rc;
 	/* Who may look or unmount. */
 	if (chdir("/") < 0)
@@ -195,10 +230,8 @@ start(struct vtpmd *d, struct err *err)
 {
 	int rc;
 
-	d->user = choose_user(&d->options, &d->config);
-	if (d->user != NULL && getpwnam(d->user) == NULL)
-		return err_set(err, ERR_USAGE, "there is no user %s", d->user);
-	if ((rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
+	if ((rc = choose_user(d, err)) < 0 ||
+	    (rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
 	    (rc = open_log(d, err)) < 0 ||
 	    (rc = listen_open(&d->address, &d->listen_fd, &d->listen_dir,
 	    err)) < 0 ||
@@ -229,15 +262,14 @@ take_over(struct vtpmd *d, struct supervisor_legacy *legacy, struct err *err)
 	d->listen_pid_fd = legacy->inherited[LEGACY_LISTEN_PID];
 	d->pid_file.dir = legacy->inherited[LEGACY_PID_DIR];
 	d->monitor.handover = legacy->handover;
+	d->config.log_level = LOG_LEVEL_INFO;
 	if (d->options.pid_file != NULL)
 		pid_file_name(&d->pid_file, d->options.pid_file);
-	if ((rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
-	    (rc = config_load(&d->config, d->options.config,
-	    d->options.state_dir, err)) < 0)
-		return rc;
 	if (legacy->inherited[LEGACY_LOG] >= 0)
 		log_inherit(legacy->inherited[LEGACY_LOG], "vtpmd");
-	if ((rc = open_log(d, err)) < 0 || (rc = sandbox_process(err)) < 0 ||
+	prepare_supervisor(d);
+	if ((rc = listen_parse(&d->address, d->options.ctrl, err)) < 0 ||
+	    (rc = open_log(d, err)) < 0 || (rc = sandbox_process(err)) < 0 ||
 	    (rc = prepare_processes(d, err)) < 0)
 		return rc;
 	rc = supervisor_start(&d->supervisor, err);
@@ -325,11 +357,13 @@ main(int argc, char **argv)
 		clean_up(&d);
 		return status;
 	}
+	if (rc == 0 && d.options.trial_fd >= 0)
+		return trial_run(d.options.trial_fd);
 	if (rc == 0)
 		rc = config_load(&d.config, d.options.config,
 		    d.options.state_dir, &err);
-	if (rc == 0 && d.options.trial_fd >= 0)
-		return trial_run(d.options.trial_fd);
+	if (rc == 0)
+		rc = keep_log_options(&d, argc, argv, &err);
 	if (rc == 0 && d.options.daemon)
 		rc = daemon_start(&d.daemon_ready, &err);
 	status = rc == 0 ? run(&d, &err) : err_exit_status(rc);

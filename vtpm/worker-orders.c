@@ -108,30 +108,6 @@ worker_setup_tpm(struct worker *w)
 	return tpm_setup(&w->storage) == TPM_RC_SUCCESS ? 0 : ERR_TPM;
 }
 
-uint32_t
-worker_restore(struct worker *w)
-{
-	const struct journal *j = journal(w);
-	const struct journal_capture *c = journal_current(j);
-	uint32_t rc, min, max;
-
-	tpm_power_off();
-	tpm_buffer_size(c->progress.buffer_size, &min, &max);
-	/* A TPM that is off answers TPM_RC_FAILURE: that is failure mode. */
-	if (!c->progress.powered)
-		return TPM_SUCCESS;
-	w->resuming = true;
-	rc = tpm_power_on();
-	w->resuming = false;
-	if (rc == TPM_SUCCESS)
-		rc = tpm_progress_set(&c->progress);
-	if (rc == TPM_SUCCESS)
-		rc = journal_replay(j);
-	if (rc != TPM_SUCCESS)
-		tpm_power_off();
-	return rc;
-}
-
 void
 worker_make_orderly(struct worker *w)
 {
@@ -359,13 +335,14 @@ order_park(struct worker *w, struct message *m, int fd)
 			return TPM_RETRY;
 		}
 		pthread_kill(w->data_thread, WORKER_PARK_SIGNAL);
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += PARK_PAUSE_NS;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_nsec -= 1000000000;
 			until.tv_sec++;
 		}
-		(void)pthread_cond_timedwait(&w->was_parked, &w->lock, &until);
+		(void)pthread_cond_clockwait(&w->was_parked, &w->lock,
+		    CLOCK_MONOTONIC, &until);
 	}
 	return TPM_SUCCESS;
 }
@@ -434,9 +411,7 @@ static uint32_t
 order_resume(struct worker *w, struct message *m, int fd)
 {
 	(void)fd;
-	w->resume = (enum resume)m->arg;
-	journal_resume(journal(w), w->resume);
-	return worker_restore(w);
+	return worker_resume(w, (enum resume)m->arg);
 }
 
 static const struct {

@@ -39,6 +39,9 @@ void worker_obey(struct worker *w);
 /* With the lock held: powers the TPM on with the captured state, or leaves it
  * off if that is what was captured. A TPM_RESULT. */
 uint32_t worker_restore(struct worker *w);
+/* With the lock held: does the first thing that a new worker does. A
+ * TPM_RESULT. */
+uint32_t worker_resume(struct worker *w, enum resume how);
 /* With the lock held: TPM2_Shutdown where the guest sent none. */
 void worker_make_orderly(struct worker *w);
 /* With the lock held: tells the monitor. */

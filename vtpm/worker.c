@@ -44,11 +44,23 @@ announced_size(const uint8_t *command, size_t have)
 	return size;
 }
 
+static uint64_t
+now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 /* Reads on until the command is as long as its header says, it is clear that
  * it never will be, or nothing more comes. */
 static int
 read_rest(int fd, uint8_t *command, size_t *have)
 {
+	/* Signals, as of one that wants to park, do not make it longer. */
+	uint64_t now, until = now_us() + REST_TIMEOUT_MS * 1000;
+
 	while (*have < JOURNAL_COMMAND) {
 		size_t size = announced_size(command, *have);
 		struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -57,7 +69,9 @@ read_rest(int fd, uint8_t *command, size_t *have)
 
 		if (*have >= 6 && (size <= *have || size > TPM_BUFFER_DEFAULT))
 			return 0;
-		rc = poll(&p, 1, REST_TIMEOUT_MS);
+		if ((now = now_us()) > until)
+			now = until;
+		rc = poll(&p, 1, (int)((until - now + 999) / 1000));
 		if (rc < 0 && errno == EINTR)
 			continue;
 		if (rc <= 0)
@@ -136,15 +150,6 @@ run(struct worker *w, size_t size, const uint8_t **response,
 	*response_size = sizeof(w->error);
 }
 
-static uint64_t
-now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* Before the answer, all of a command's trace that costs next to nothing: most
  * of them have none, or a line in the log, and beside one that took long a
  * capture does not show. */
@@ -154,7 +159,10 @@ keep_first(struct worker *w, enum journal_trace trace, uint64_t number,
 {
 	struct journal *j = &w->channel.memory.shared->journal;
 
-	if (trace == JOURNAL_TRACE_NOTHING || w->store_failed)
+	if (trace == JOURNAL_TRACE_RANDOM || w->store_failed)
+		j->drawn = number;
+	if (trace == JOURNAL_TRACE_NOTHING || trace == JOURNAL_TRACE_RANDOM ||
+	    w->store_failed)
 		journal_unchanged(j, number);
 	else if (trace == JOURNAL_TRACE_LOG)
 		journal_log_publish(j, number);
@@ -182,13 +190,14 @@ serve_taken(struct worker *w, int fd, size_t have)
 	if (trace == JOURNAL_TRACE_LOG &&
 	    !journal_log_prepare(j, number, j->command, have))
 		trace = JOURNAL_TRACE_CAPTURE;
-	if (trace == JOURNAL_TRACE_CAPTURE)
+	if (trace == JOURNAL_TRACE_CAPTURE) {
+		journal_keep(j, number, j->command, have);
 		since = now_us();
+	}
 	run(w, have, &response, &size);
 	if (trace == JOURNAL_TRACE_LOG && !tpm_response_is_success(response, size))
 		trace = JOURNAL_TRACE_NOTHING;
-	/* From here on a command in the buffer is the next one. */
-	memset(j->command, 0, TPM_HEADER_SIZE);
+	journal_take_out(j);
 	rc = journal_answer(j, response, size);
 	/* Only now: before run counts it, its effect must not be kept. */
 	keep_first(w, trace, number, since);

@@ -5,8 +5,8 @@
  * fail_begin's: what to do first (1: enum resume; bit 7: the captured state's
  * checksum is made right), how much of the answer is said to be sent (2), how
  * many changes, and those of what an honest worker left: a field (1) and its
- * value (8), or the field BYTES, offset (4), size (1) and bytes. What follows,
- * the guest sends.
+ * value (8; of STATE_BYTE and its like: offset and byte, 4 each), or the field
+ * BYTES, offset (4), size (1) and bytes. What follows, the guest sends.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -20,13 +20,14 @@
 #include "vtpm/worker.c"
 
 #define COMMANDS_MAX 8
-#define RESUMES (RESUME_FAILED_ANSWER + 1u)
+#define RESUMES (RESUME_REPEAT + 1u)
 #define CHECKSUM 0x80u
 #define NUMBER 5		/* commands that the honest worker has done */
 
 enum field { BEGUN, RUN, ANSWERED, CAPTURED, CURRENT, SENT_BEFORE, ANSWER_SIZE,
 	COMMAND_SIZE, STATE_SIZE, LOG_COUNT, LOG_SIZE, LOG_NUMBER, BYTES,
-	FIELDS };
+	NUMBER_CAPTURED, KEPT, KEPT_SIZE, KEPT_BYTE, DRAWN, ANSWER_BYTE,
+	NO_BOOLS, STATE_BYTE, FIELDS };
 
 struct input {
 	uint8_t failing[4];
@@ -104,14 +105,18 @@ __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
 
 /* -- one run -- */
 
+/* As the honest worker does; the last one lies there with its answer. */
 static void
-succeeding(const uint8_t *command, size_t size)
+succeeding(struct journal *j, const uint8_t *command, size_t size)
 {
 	const uint8_t *response;
 	size_t response_size;
 
+	journal_keep(j, NUMBER, command, size);
 	tpm_process(command, size, &response, &response_size);
 	FUZZ_ASSERT(tpm_response_is_success(response, response_size));
+	memcpy(j->answer, response, response_size);
+	j->answer_size = (uint32_t)response_size;
 }
 
 static void
@@ -122,20 +127,18 @@ set_up(void)
 	FUZZ_ASSERT(channel_memory_make(&memory, NULL) == 0);
 	j = &memory.shared->journal;
 	FUZZ_ASSERT(tpm_memory_power_on(NULL, 0, NULL) == 0);
-	succeeding(startup, sizeof(startup));
+	succeeding(j, startup, sizeof(startup));
 	permanent_size = secret_size(tpm_memory_state());
 	memcpy(permanent, secret_bytes(tpm_memory_state()), permanent_size);
 	atomic_store(&j->begun, NUMBER);
 	atomic_store(&j->run, NUMBER);
 	atomic_store(&j->answered, NUMBER);
 	FUZZ_ASSERT(journal_capture(j, NUMBER - 1) == 0);
-	succeeding(extend, sizeof(extend));
+	succeeding(j, extend, sizeof(extend));
 	FUZZ_ASSERT(journal_log_prepare(j, NUMBER, extend, sizeof(extend)));
 	journal_log_publish(j, NUMBER);
 	memcpy(j->command, startup, sizeof(startup));
 	j->command_size = sizeof(startup);
-	memcpy(j->answer, startup, sizeof(startup));
-	j->answer_size = sizeof(startup);
 	memcpy(&honest, j, sizeof(honest));
 	tpm_power_off();
 }
@@ -158,6 +161,18 @@ set_field(struct journal *j, enum field field, uint64_t v)
 	case LOG_COUNT: atomic_store(&c->log.count, (uint32_t)v); break;
 	case LOG_SIZE: c->log.entries[v >> 32 & 31].size = (uint32_t)v; break;
 	case LOG_NUMBER: c->log.entries[v >> 56 & 31].number = v; break;
+	case NUMBER_CAPTURED: c->number = v; break;
+	case KEPT: atomic_store(&j->kept, v); break;
+	case KEPT_SIZE: j->kept_size = (uint32_t)v; break;
+	case KEPT_BYTE: j->kept_command[(v >> 32) % JOURNAL_COMMAND] =
+	    (uint8_t)v; break;
+	case DRAWN: j->drawn = v; break;
+	case ANSWER_BYTE: j->answer[(v >> 32) % JOURNAL_ANSWER_MAX] =
+	    (uint8_t)v; break;
+	case NO_BOOLS: memset(&j->handed_out, (int)v, 1);
+	    memset(&c->progress, (int)v, 3); break;
+	case STATE_BYTE: c->state[(v >> 32) % JOURNAL_CAPTURE] =
+	    (uint8_t)v; break;
 	case BYTES: case FIELDS: break;
 	}
 }
@@ -203,6 +218,22 @@ is_state_changed(const struct journal *j)
 	    memcmp(c->state, honest.captures[1].state, c->size) != 0;
 }
 
+/* Can the kept command give the answer that is there? No, where all is as the
+ * honest worker left it but for that. */
+static bool
+is_answer_possible(const struct journal *j)
+{
+	if (j->kept_size > JOURNAL_COMMAND ||
+	    j->answer_size > JOURNAL_ANSWER_MAX)
+		return false;
+	return memcmp(journal_current(j), &honest.captures[1],
+	    sizeof(honest.captures[1])) != 0 ||
+	    j->kept_size != honest.kept_size ||
+	    memcmp(j->kept_command, honest.kept_command, j->kept_size) != 0 ||
+	    (j->answer_size == honest.answer_size &&
+	    memcmp(j->answer, honest.answer, j->answer_size) == 0);
+}
+
 static void
 serve(struct buf *guest)
 {
@@ -236,6 +267,7 @@ static void
 succeed(void *arg)
 {
 	struct input *i = arg;
+	bool possible;
 	struct buf control = buf_reader(i->failing, sizeof(i->failing));
 
 	worker = (struct worker){ .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -247,7 +279,13 @@ succeed(void *arg)
 	resume_given = false;
 	fail_begin(&control);
 	(void)journal_judge(&memory.shared->journal);
+	possible = is_answer_possible(&memory.shared->journal);
 	worker_obey(&worker);
+	/* What was kept has been run again to its answer, or the TPM is off;
+	 * nobody waits. */
+	FUZZ_ASSERT(resume != RESUME_REPEAT || journal_judge(
+	    &memory.shared->journal) == JOURNAL_IDLE);
+	FUZZ_ASSERT(resume != RESUME_REPEAT || possible || !tpm_powered());
 	/* Whatever the journal says, what was lost stays lost. */
 	FUZZ_ASSERT((resume != RESUME_FAILED &&
 	    resume != RESUME_FAILED_ANSWER) || !tpm_powered());

@@ -208,16 +208,18 @@ seed("tpm", "announces-more", NONE + piece(
 
 # journal: resume, sent, changes, the guest's bytes
 (BEGUN, RUN, ANSWERED, CAPTURED, CURRENT, ANSWER_AT, ANSWER_SIZE, COMMAND_SIZE,
- STATE_SIZE, LOG_COUNT, LOG_SIZE, LOG_NUMBER, JOURNAL_BYTES) = range(13)
+ STATE_SIZE, LOG_COUNT, LOG_SIZE, LOG_NUMBER, JOURNAL_BYTES, NUMBER_CAPTURED,
+ KEPT, KEPT_SIZE, KEPT_BYTE, DRAWN, ANSWER_BYTE, NO_BOOLS,
+ STATE_BYTE) = range(21)
 
 
-def journal(name, resume, *changes, sent=12, failing=NONE):
+def journal(name, resume, *changes, sent=19, failing=NONE):
     body = b"".join(struct.pack(">BQ", f, v) for f, v in changes)
     seed("journal", name, failing + struct.pack(">BHB", resume, sent,
                                                 len(changes)) + body + random8)
 
 
-for resume in range(6):
+for resume in range(7):
     journal(f"honest-{resume}", resume)
     journal(f"honest-{resume}-failing", resume, failing=SOME)
 journal("answer-beyond", 1, (ANSWER_AT, 16384), (ANSWER_SIZE, 1), sent=16384)
@@ -229,17 +231,24 @@ journal("log-count", 0, (LOG_COUNT, 33))
 journal("log-size", 0, (LOG_SIZE, 129))
 journal("log-huge", 0, (LOG_SIZE, 0xffffffff), (LOG_COUNT, 0xffffffff))
 journal("current", 0, (CURRENT, 0xfffffffe))
-# handed_out and the second capture's struct tpm_progress: what no bool holds
-for name, at in (("handed-out", 48), ("progress", 74320)):
-    seed("journal", f"{name}-no-bool", NONE +
-         struct.pack(">BHBBIB", 0, 12, 1, JOURNAL_BYTES, at, 3) + b"\xff" * 3 +
-         random8)
+# handed_out and struct tpm_progress: what no bool holds
+journal("no-bool", 0, (NO_BOOLS, 0xff))
 
 # The captured volatile state, with its checksum made right
 for at in (10, 400, 2000):
-    seed("journal", f"state-checked-{at}", NONE +
-         struct.pack(">BHBBIB", 0x80, 12, 1, JOURNAL_BYTES, 74320 + 12 + at,
-                     4) + b"\xff" * 4 + random8)
+    journal(f"state-checked-{at}", 0x80, (STATE_BYTE, at << 32 | 0xff))
+
+# Told, and not captured: NUMBER is 5
+TOLD = (CAPTURED, 4)
+journal("told", 6, TOLD)
+journal("told-failing", 6, TOLD, failing=SOME)
+journal("told-drawn", 6, TOLD, (DRAWN, 5))
+journal("told-other-answer", 6, TOLD, (ANSWER_BYTE, 18 << 32 | 1))
+journal("told-other-command", 6, TOLD, (KEPT_BYTE, 40 << 32 | 1))
+journal("told-kept-size", 6, TOLD, (KEPT_SIZE, 0xffffffff))
+journal("told-answer-size", 6, TOLD, (ANSWER_SIZE, 0xffffffff))
+journal("told-off", 6, TOLD, (NO_BOOLS, 0))
+journal("told-counted", 6, TOLD, (NUMBER_CAPTURED, 2**64 - 1))
 
 # state-blob: mode, changes: which, offset, size, bytes
 seed("state-blob", "good", NONE + b"\2")
@@ -260,6 +269,48 @@ for at in (10, 400, 2000, 5000):
 for at in (24, 8994):
     seed("state-blob", f"libtpms-crash-volatile-{at}", NONE + b"\6" +
          struct.pack(">BHB", 1, at, 1) + b"\xff")
+
+# http: flags, target, Authorization, Content-Type, body
+for name, flags, target, auth, kind, body in (
+        ("get", 0, b"/a?x=y&z=%41", b"Bearer a.b-c", b"", b""),
+        ("post", 17, b"/a", b"", b"application/json", b'{"a":[1,"x"]}'),
+        ("not-certified", 1, b"/a", b"Bearer x", b"application/json", b"{}"),
+        ("put", 2 | 16 | 32, b"/v/a%2fb", b"Bearer x",
+         b"application/json; charset=utf-8", b"[]"),
+        ("no-role", 2 | 16, b"/v/a", b"Bearer x", b"application/json", b"1"),
+        ("two", 0, b"/v/%c3%a4/w/y?code=3", b"Bearer x", b"", b""),
+        ("four", 16, b"/1/2/3/4?a=1&a=2", b"Basic x", b"", b""),
+        ("control", 0, b"/v/%0d%0aX/w/%00", b"Bearer x", b"", b"")):
+    for failing in ("", "-failing"):
+        seed("http", name + failing, (SOME if failing else NONE) +
+             bytes([flags]) + b"\0".join((target, auth, kind, body)))
+
+# token: kind, text
+for name, kind, text in (
+        ("claims", 1, b'{"iss":"i","aud":"a","sub":"h","group":"g",'
+         b'"policy":"p","evidence":"' + b"A" * 43 + b'","cnf":{"jwk":'
+         b'{"kty":"EC","crv":"P-256",'
+         b'"x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",'
+         b'"y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}},'
+         b'"iat":1799999999,"exp":1800000009,"jti":"1"}'),
+        ("jws", 0, b"eyJhbGciOiJFUzI1NiIsInR5cCI6InZ0cG0taG9zdCtqd3QiLCJraWQi"
+         b"OiJBIn0.e30." + b"A" * 86),
+        ("none", 0, b"eyJhbGciOiJub25lIn0.e30."),
+        ("jwe", 2, b"eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00iLCJ0"
+         b"eXAiOiJ0IiwiZXBrIjp7fX0." + b"A" * 54 + b"." + b"A" * 16 +
+         b".AAAA." + b"A" * 22),
+        ("jwe-shared", 3, b"eyJhbGciOiJBMjU2S1ciLCJlbmMiOiJBMjU2R0NNIiwidHlwI"
+         b"joidCJ9." + b"A" * 54 + b"." + b"A" * 16 + b".AAAA." + b"A" * 22),
+        ("jwks", 4, b'{"keys":[{"kty":"EC","crv":"P-256","kid":"x","nbf":1,'
+         b'"exp":2,"x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",'
+         b'"y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}]}'),
+        ("audit", 5, b'{"hash":"' + b"0" * 64 + b'","prev":"' + b"0" * 64 +
+         b'","record":{"seq":1}}'),
+        ("etcd", 6, b'{"revision":"7","kvs":[{"key":"L3Rlc3QvYQ==",'
+         b'"value":"eA==","mod_revision":"5"}]}')):
+    for failing in ("", "-failing"):
+        seed("token", name + failing, (SOME if failing else NONE) +
+             bytes([kind]) + text)
 
 
 # kmip: mode, operation, message or the payload's items

@@ -77,6 +77,19 @@ storage_note_version(struct storage *s, uint32_t version, struct err *err)
 	return 0;
 }
 
+bool
+storage_look(struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
+void
+storage_abandon(struct storage *s)
+{
+	free(s);
+}
+
 int
 storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err)

@@ -62,6 +62,19 @@ Test(journal, judges_every_moment_of_a_command)
 	cr_assert_eq(judge(9, 8, 8, 7, true, 0x80), JOURNAL_LOST_PENDING);
 }
 
+/* Of a command that is taken out nothing is left that could be run again. */
+Test(journal, a_command_is_whole_or_gone)
+{
+	static const uint8_t command[] = { 0x80, 1, 0, 0, 0, 20, 0, 0, 1,
+		0x7e };
+
+	judge(8, 7, 7, 7, true, 0x80);
+	memcpy(journal.command, command, sizeof(command));
+	cr_assert_eq(journal_judge(&journal), JOURNAL_RERUN);
+	journal_take_out(&journal);
+	cr_assert_eq(journal_judge(&journal), JOURNAL_RETRY);
+}
+
 Test(journal, part_of_an_answer_is_no_answer)
 {
 	judge(8, 8, 7, 8, false, 0);
@@ -104,10 +117,49 @@ Test(journal, resuming_can_be_repeated)
 	    "lost state stays lost");
 }
 
+/* Told, not captured: what was kept is worth something only if it is that
+ * command, and all before it was captured. */
+Test(journal, judges_what_was_kept)
+{
+	atomic_store(&journal.kept, 8);
+	cr_assert_eq(judge(8, 8, 8, 7, true, 0), JOURNAL_TOLD);
+	cr_assert_eq(judge(8, 8, 7, 7, true, 0), JOURNAL_TOLD, "not counted");
+	cr_assert_eq(judge(8, 8, 7, 7, false, 0), JOURNAL_RETRY, "not told");
+	cr_assert_eq(judge(8, 8, 8, 6, true, 0), JOURNAL_LOST, "nor 7");
+	cr_assert_eq(judge(9, 9, 9, 8, true, 0), JOURNAL_LOST, "not kept");
+	cr_assert_eq(judge(7, 7, 7, 6, true, 0), JOURNAL_LOST, "overwritten");
+	cr_assert_eq(judge(8, 8, 8, 7, true, 0x80), JOURNAL_LOST_PENDING);
+	cr_assert_eq(judge(9, 8, 8, 7, true, 0x80), JOURNAL_LOST_PENDING);
+	judge(8, 8, 7, 7, true, 0);
+	journal_resume(&journal, RESUME_REPEAT);
+	cr_assert_eq(journal_judge(&journal), JOURNAL_TOLD, "still");
+}
+
+/* The capture is there and has not been counted: its command must not be run on
+ * top of it. */
+Test(journal, a_capture_counts_before_its_counter)
+{
+	atomic_store(&journal.kept, 8);
+	journal.captures[0].number = 8;
+	cr_assert_eq(judge(8, 8, 8, 7, true, 0), JOURNAL_IDLE);
+	cr_assert_eq(judge(8, 8, 7, 7, false, 0), JOURNAL_ANSWER);
+	cr_assert_eq(judge(8, 7, 7, 7, true, 0x80), JOURNAL_RETRY);
+	journal.captures[1].number = 7;
+	atomic_store(&journal.current, 1);
+	cr_assert_eq(judge(8, 8, 8, 7, true, 0), JOURNAL_TOLD);
+	/* What comes after the death builds on it. */
+	atomic_store(&journal.current, 0);
+	judge(8, 8, 7, 7, false, 0);
+	journal_resume(&journal, RESUME_ANSWER);
+	cr_assert_eq(atomic_load(&journal.captured), 8);
+	cr_assert_eq(journal_judge(&journal), JOURNAL_ANSWER);
+}
+
 /* -- with libtpms -- */
 
 /* The volatile state has the clock in it: stands for libtpms while frozen. */
 static bool frozen;
+static time_t frozen_at = 1000;
 
 int
 clock_gettime(clockid_t id, struct timespec *t)
@@ -115,7 +167,7 @@ clock_gettime(clockid_t id, struct timespec *t)
 	int rc = (int)syscall(SYS_clock_gettime, id, t);
 
 	if (frozen)
-		*t = (struct timespec){ .tv_sec = 1000 };
+		*t = (struct timespec){ .tv_sec = frozen_at };
 	return rc;
 }
 
@@ -257,8 +309,7 @@ come_back(void)
 	tpm_power_off();
 	resuming = true;
 	cr_assert_eq(tpm_power_on(), 0);
-	cr_assert_eq(tpm_progress_set(
-	    &journal.captures[journal.current].progress), 0);
+	tpm_progress_set(&journal.captures[journal.current].progress);
 	cr_assert_eq(journal_replay(&journal), 0);
 }
 
@@ -333,7 +384,10 @@ Test(journal, only_plain_commands_are_harmless_or_repeatable)
 	uint8_t c[512];
 	size_t n = unhex("80010000000c0000017b0008", c);
 
+	cr_assert_eq(journal_trace_of(c, n), JOURNAL_TRACE_RANDOM);
+	c[9] = 0x81;	/* ReadClock */
 	cr_assert_eq(journal_trace_of(c, n), JOURNAL_TRACE_NOTHING);
+	c[9] = 0x7b;
 	cr_assert_eq(journal_trace_of(c, 9), JOURNAL_TRACE_CAPTURE, "cut short");
 	c[1] = 2;	/* GetRandom with a session rolls its nonces */
 	cr_assert_eq(journal_trace_of(c, n), JOURNAL_TRACE_CAPTURE);

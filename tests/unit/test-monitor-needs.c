@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -409,4 +411,69 @@ Test(needs, a_worker_that_goes_is_noticed)
 	cr_assert_eq(killed, 1);
 	cr_assert_not_null(strstr(lines, "event=worker.died"));
 	cr_assert_null(strstr(lines, "event=worker.broke-rules"));
+}
+
+/* -- and the file under it -- */
+
+static void
+end_at_the_alarm(enum log_level level, const char *line)
+{
+	keep_line(level, line);
+	if (strstr(line, "event=storage.vanished") != NULL)
+		monitor.ended = true;
+}
+
+static uint64_t
+seconds_to_look(void)
+{
+	return (monitor.look_at - monitor_now() + 500) / 1000;
+}
+
+/* doc/protocols.md, "Events": storage.vanished, within a minute of idleness. */
+Test(needs, none_at_all_and_a_file_that_is_removed_is_noticed)
+{
+	cr_assert_eq(seconds_to_look(), 60, "a monitor that has just begun");
+	cr_assert_eq(unlink(file), 0);
+	log_set_sink(end_at_the_alarm);
+	monitor.look_at = monitor_now() + 50;
+	(void)monitor_run(&monitor);
+	cr_assert_not_null(strstr(lines, "event=storage.vanished"));
+	cr_assert_eq(monitor.look_at, UINT64_MAX, "it is said once");
+}
+
+static void *
+end_later(void *arg)
+{
+	static const struct message m = { .type = DATA_CLOSED + 1 };
+
+	(void)arg;
+	usleep(300000);
+	(void)channel_send(worker.needs, &m, -1);
+	return NULL;
+}
+
+static long
+cpu_ms(const struct rusage *u)
+{
+	return (u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000 +
+	    (u->ru_utime.tv_usec + u->ru_stime.tv_usec) / 1000;
+}
+
+Test(needs, none_at_all_wake_it_once_a_minute)
+{
+	struct rusage before, after;
+	pthread_t ender;
+
+	monitor.look_at = monitor_now() + 50;
+	cr_assert_eq(pthread_create(&ender, NULL, end_later, NULL), 0);
+	cr_assert_eq(getrusage(RUSAGE_THREAD, &before), 0);
+	cr_assert_eq(monitor_run(&monitor), 1);
+	cr_assert_eq(getrusage(RUSAGE_THREAD, &after), 0);
+	pthread_join(ender, NULL);
+	cr_assert_null(strstr(lines, "event=storage.vanished"));
+	cr_assert_eq(seconds_to_look(), 60);
+	/* The look, the need; what closing the file waits for the disk. Nor
+	 * does it turn round and round. */
+	cr_assert_lt(after.ru_nvcsw - before.ru_nvcsw, 30);
+	cr_assert_lt(cpu_ms(&after) - cpu_ms(&before), 150);
 }

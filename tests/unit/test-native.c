@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nvram-crypt/native.h"
@@ -276,6 +278,82 @@ Test(native, first_users_at_once_agree)
 			cr_assert_arr_eq(id, first, 16);
 	}
 	cr_assert_eq(look(key).st_nlink, 1, "a temporary name is left");
+}
+
+/* A file or directory in native/ that was last changed so long ago. */
+static void
+leave(const char *name, mode_t type, int seconds, char path[160])
+{
+	struct timespec times[2];
+
+	clock_gettime(CLOCK_REALTIME, &times[0]);
+	times[0].tv_sec -= seconds;
+	times[1] = times[0];
+	snprintf(path, 160, "%s/%s", native, name);
+	cr_assert_eq(type == S_IFDIR ? mkdir(path, 0700) :
+	    mknod(path, type | 0600, 0), 0);
+	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+Test(native, leftovers_of_the_dead_are_removed_and_no_others)
+{
+	static const struct {
+		const char *name;
+		mode_t type;
+		int seconds;
+		bool held, goes;
+	} left[] = {
+		{ ".key.0123456789abcdef", S_IFREG, 3600, false, true },
+		{ ".key.fedcba9876543210", S_IFREG, 120, false, true },
+		{ ".key.00000000000000a1", S_IFREG, 3600, true, false },
+		{ ".key.00000000000000a2", S_IFREG, 5, false, false },
+		{ ".key.00000000000000a3", S_IFREG, -3600, false, false },
+		{ ".key.00000000000000a4", S_IFDIR, 3600, false, false },
+		{ ".key.00000000000000a5", S_IFIFO, 3600, false, false },
+		{ ".key.00000000000000A6", S_IFREG, 3600, false, false },
+		{ ".key.00000000000000a", S_IFREG, 3600, false, false },
+		{ ".key.00000000000000a77", S_IFREG, 3600, false, false },
+		{ "key.0123456789abcdef", S_IFREG, 3600, false, false },
+	};
+	enum { N = sizeof(left) / sizeof(left[0]) };
+	char path[N][160];
+	struct err err = { 0 };
+	struct stat before;
+	int fd;
+
+	cr_assert_eq(try(true, &err), 0);
+	before = look(key);
+	for (size_t i = 0; i < N; i++) {
+		leave(left[i].name, left[i].type, left[i].seconds, path[i]);
+		if (left[i].held) {
+			fd = open(path[i], O_RDONLY | O_CLOEXEC);
+			cr_assert_eq(flock(fd, LOCK_EX), 0);
+		}
+	}
+	cr_assert_eq(try(false, &err), 0);
+	cr_assert_eq(access(path[0], F_OK), 0, "to look removes nothing");
+	cr_assert_eq(try(true, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < N; i++)
+		cr_assert_eq(access(path[i], F_OK) != 0, left[i].goes, "%s",
+		    path[i]);
+	cr_assert_eq(look(key).st_ino, before.st_ino);
+}
+
+/* A writer that died after link(2): the leftover is the key by another name. */
+Test(native, a_leftover_that_is_the_key_leaves_the_key)
+{
+	char path[160];
+	struct err err = { 0 };
+
+	make_dirs();
+	put(key, golden, sizeof(golden));
+	snprintf(path, sizeof(path), "%s/.key.0123456789abcdef", native);
+	cr_assert_eq(link(key, path), 0);
+	cr_assert_eq(utimensat(AT_FDCWD, path, (struct timespec[2]){
+	    { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } }, 0), 0);
+	cr_assert_eq(try(true, &err), 0, "%s", err.text);
+	cr_assert_neq(access(path, F_OK), 0);
+	cr_assert_eq(look(key).st_nlink, 1);
 }
 
 Test(native, refuses_a_key_that_others_can_reach)

@@ -186,23 +186,52 @@ Test(file, destroy)
 	struct freshness *f;
 	struct err err = { 0 };
 	struct nvram *nv;
+	struct nvram *other;
 	static uint8_t bytes[1 << 20];
+	bool begun = true;
 	int fd;
 
 	cr_assert_eq(freshness_native(&f, fx.native, &err), 0);
 	cr_assert_eq(create(f, &err), 0, "%s", err.text);
-	cr_assert_eq(nvram_open(&nv, path, true, &err), 0);
-	cr_assert_eq(nvram_destroy(path, &err), ERR_BUSY);
-	nvram_close(nv);
+	cr_assert_eq(nvram_open_to_destroy(&nv, path, &begun, &err), 0);
+	cr_assert(!begun);
+	cr_assert_eq(nvram_open_to_destroy(&other, path, &begun, &err),
+	    ERR_BUSY);
 	fd = open(path, O_RDONLY);	/* to look at it afterwards */
-	cr_assert_eq(nvram_destroy(path, &err), 0, "%s", err.text);
+	cr_assert_eq(nvram_destroy(nv, path, &err), 0, "%s", err.text);
+	nvram_close(nv);
 	cr_assert_eq(access(path, F_OK), -1);
 	cr_assert_gt(read(fd, bytes, sizeof(bytes)), 0);
 	close(fd);
 	cr_assert_null(memmem(bytes, sizeof(bytes), "VTPMNV", 6));
 	cr_assert_null(memmem(bytes, sizeof(bytes), fixture_uuid, UUID_SIZE));
-	cr_assert_eq(nvram_destroy("/etc/passwd", &err), ERR_FORMAT);
+	cr_assert_eq(nvram_open_to_destroy(&nv, "/etc/passwd", &begun, &err),
+	    ERR_FORMAT);
 	cr_assert_eq(freshness_forget(f, fixture_uuid, &err), 0);
 	cr_assert_eq(freshness_forget(f, fixture_uuid, &err), ERR_NOTFOUND);
 	freshness_free(f);
+}
+
+Test(file, destroy_leaves_another_file_of_the_name)
+{
+	char aside[128], link[128];
+	struct err err = { 0 };
+	struct nvram *nv;
+	bool begun;
+
+	snprintf(aside, sizeof(aside), "%s/aside", fx.dir);
+	snprintf(link, sizeof(link), "%s/link", fx.dir);
+	cr_assert_eq(create(NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(symlink(path, link), 0);
+	cr_assert_eq(nvram_open_to_destroy(&nv, link, &begun, &err), 0);
+	cr_assert_eq(rename(path, aside), 0);
+	cr_assert_eq(nvram_destroy(nv, link, &err), ERR_SYSTEM);
+	cr_assert_eq(create(NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(nvram_destroy(nv, link, &err), ERR_REFUSED);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(rename(aside, path), 0);
+	cr_assert_eq(nvram_unlock(nv, &fx.creds, &err), 0, "%s", err.text);
+	cr_assert_eq(nvram_destroy(nv, link, &err), 0, "%s", err.text);
+	cr_assert_eq(access(path, F_OK), -1, "the file, not the link to it");
+	nvram_close(nv);
 }
