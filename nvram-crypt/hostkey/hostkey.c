@@ -1,83 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vtpm-hostkey: seals and unseals this host's native key with the host's TPM.
- * nvram-crypt/hostkey-run.c runs it; see vtpm-hostkey(8). Alone of all our
- * programs it maps tpm2-tss.
+ * nvram-crypt/hostkey-run.c runs it; see vtpm-hostkey(8). This and
+ * vta-kmxa-tpm alone of all our programs map tpm2-tss.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/err.h"
-#include "base/fdio.h"
-#include "base/secret.h"
 #include <config.h>
 #include "nvram-crypt/hostkey/hosttpm.h"
 #include "nvram-crypt/hostkey/sealed.h"
-
-#define TCTI_DEFAULT "device:/dev/tpmrm0"
-
-/* No core dump, no debugger of the same user, nothing in swap. */
-static int
-harden(struct err *err)
-{
-	const struct rlimit none = { 0 };
-
-	if (setrlimit(RLIMIT_CORE, &none) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_sys(err, errno, "cannot switch core dumps off");
-	/* Our own copies of the key are locked one by one (base/secret.h);
-	 * this covers those that tpm2-tss keeps in what is mapped by now, where
-	 * the limit allows it. Not MCL_FUTURE: under the usual limit what
-	 * tpm2-tss maps later would fail (mlockall(2)). */
-	(void)mlockall(MCL_CURRENT | MCL_ONFAULT);
-	return 0;
-}
-
-/* All of standard input: at most max bytes. A secret, as one command's input
- * is; not secret_read_fd, which is for text and drops a newline. */
-static int
-input_read(size_t max, struct secret **out, struct err *err)
-{
-	struct secret *s = secret_new(max + 1);
-	size_t used = 0;
-	ssize_t n;
-
-	if (s == NULL)
-		return err_sys(err, errno, "cannot lock memory for the input");
-	while (used <= max && (n = read(STDIN_FILENO, secret_data(s) + used,
-	    max + 1 - used)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			secret_free(s);
-			return err_sys(err, errno, "cannot read the input");
-		}
-		used += (size_t)n;
-	}
-	if (used > max) {
-		secret_free(s);
-		return err_set(err, ERR_FORMAT, "the input is longer than %zu "
-		    "bytes", max);
-	}
-	secret_truncate(s, used);
-	*out = s;
-	return 0;
-}
-
-static int
-output_write(const void *data, size_t size, struct err *err)
-{
-	if (fdio_write(STDOUT_FILENO, data, size) < 0)
-		return err_sys(err, errno, "cannot write the output");
-	return 0;
-}
+#include "nvram-crypt/hostkey/tpm-helper.h"
 
 static int
 command_seal(const char *tcti, struct err *err)
@@ -88,7 +23,7 @@ command_seal(const char *tcti, struct err *err)
 	struct secret *key = NULL;
 	int rc;
 
-	if ((rc = input_read(SEALED_KEY_SIZE, &key, err)) < 0)
+	if ((rc = tpm_helper_read(SEALED_KEY_SIZE, &key, err)) < 0)
 		goto out;
 	if (secret_size(key) != SEALED_KEY_SIZE) {
 		rc = err_set(err, ERR_FORMAT, "the input has %zu bytes, a key "
@@ -98,7 +33,7 @@ command_seal(const char *tcti, struct err *err)
 	if ((rc = hosttpm_open(&t, tcti, err)) < 0 ||
 	    (rc = sealed_make(t, key, &out, err)) < 0)
 		goto out;
-	rc = output_write(blob, out.pos, err);
+	rc = tpm_helper_write(blob, out.pos, err);
 out:
 	hosttpm_close(t);
 	secret_free(key);
@@ -117,13 +52,13 @@ command_unseal(const char *tcti, struct err *err)
 	if (isatty(STDOUT_FILENO))
 		return err_set(err, ERR_USAGE, "the key is not written to a "
 		    "terminal");
-	if ((rc = input_read(SEALED_MAX, &blob, err)) < 0)
+	if ((rc = tpm_helper_read(SEALED_MAX, &blob, err)) < 0)
 		goto out;
 	in = buf_reader(secret_bytes(blob), secret_size(blob));
 	if ((rc = hosttpm_open(&t, tcti, err)) < 0 ||
 	    (rc = sealed_open(t, &in, &key, err)) < 0)
 		goto out;
-	rc = output_write(secret_bytes(key), secret_size(key), err);
+	rc = tpm_helper_write(secret_bytes(key), secret_size(key), err);
 out:
 	hosttpm_close(t);
 	secret_free(key);
@@ -157,7 +92,7 @@ main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *tcti = TCTI_DEFAULT;
+	const char *tcti = TPM_HELPER_TCTI;
 	struct err err = { 0 };
 	int c, rc;
 
@@ -173,9 +108,7 @@ main(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return usage(stderr);
-	/* tpm2-tss writes to standard error by itself, and could be told to
-	 * log the bytes of commands. */
-	if (setenv("TSS2_LOG", "all+none", 1) < 0 || harden(&err) < 0) {
+	if (tpm_helper_harden(&err) < 0) {
 		fprintf(stderr, "vtpm-hostkey: %s\n", err.text);
 		return 1;
 	}

@@ -68,44 +68,65 @@ static const TPM2B_PUBLIC ek_template = {
 
 /* Format-one codes carry the number of the handle, session or parameter
  * above bit 7 (TPM 2.0 Part 2, 6.6.3); only the error is of interest. */
-static TSS2_RC
-rc_base(TSS2_RC tss)
+TSS2_RC
+hosttpm_rc_base(TSS2_RC tss)
 {
 	if ((tss & TSS2_RC_LAYER_MASK) == 0 && (tss & TPM2_RC_FMT1) != 0)
 		return tss & (TPM2_RC_FMT1 | 0x3f);
 	return tss;
 }
 
-int
-hosttpm_error(struct err *err, TSS2_RC tss, const char *what)
-{
-	static const struct {
-		TSS2_RC code;
-		const char *advice;
-	} advices[] = {
-		{ TPM2_RC_LOCKOUT, "it is locked out after failed "
-		    "authorisations: wait, or run tpm2_dictionarylockout" },
-		{ TPM2_RC_BAD_AUTH, "its owner hierarchy has a password, which "
-		    "vtpmd does not know: clear it, or set key=file" },
-		{ TPM2_RC_AUTH_FAIL, "its owner hierarchy has a password, "
-		    "which vtpmd does not know: clear it, or set key=file" },
-		{ TPM2_RC_HIERARCHY, "its owner hierarchy is disabled: enable "
-		    "it in the firmware's settings" },
-		{ TPM2_RC_INITIALIZE, "it has not been started up: the "
-		    "host's firmware does that" },
-		{ TPM2_RC_FAILURE, "it is in failure mode: restart the host" },
-		{ TPM2_RC_OBJECT_MEMORY, "it has no room for another object: "
-		    "use a TCTI with a resource manager" },
-	};
+/* What may be wrong whatever was tried. */
+static const struct hosttpm_advice any_advice[] = {
+	{ TPM2_RC_LOCKOUT, "it is locked out after failed authorisations: "
+	    "wait, or run tpm2_dictionarylockout" },
+	{ TPM2_RC_INITIALIZE, "it has not been started up: the host's "
+	    "firmware does that" },
+	{ TPM2_RC_FAILURE, "it is in failure mode: restart the host" },
+	{ TPM2_RC_OBJECT_MEMORY, "it has no room for another object: use a "
+	    "TCTI with a resource manager" },
+	{ TPM2_RC_SESSION_MEMORY, "it has no room for another session: use a "
+	    "TCTI with a resource manager" },
+};
 
+/* vtpm-hostkey's, which uses the owner hierarchy. */
+static const struct hosttpm_advice owner_advice[] = {
+	{ TPM2_RC_BAD_AUTH, "its owner hierarchy has a password, which vtpmd "
+	    "does not know: clear it, or set key=file" },
+	{ TPM2_RC_AUTH_FAIL, "its owner hierarchy has a password, which vtpmd "
+	    "does not know: clear it, or set key=file" },
+	{ TPM2_RC_HIERARCHY, "its owner hierarchy is disabled: enable it in "
+	    "the firmware's settings" },
+};
+
+static void
+advise(struct err *err, TSS2_RC tss, const struct hosttpm_advice *list,
+    size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (hosttpm_rc_base(tss) == list[i].code)
+			err_append(err, " (%s)", list[i].text);
+}
+
+int
+hosttpm_error_advise(struct err *err, TSS2_RC tss, const char *what,
+    const struct hosttpm_advice *list, size_t count)
+{
 	err_set(err, ERR_TPM, "the host's TPM did not %s: %s", what,
 	    Tss2_RC_Decode(tss));
-	for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
-		if (rc_base(tss) == advices[i].code)
-			err_append(err, " (%s)", advices[i].advice);
+	advise(err, tss, any_advice, sizeof(any_advice) /
+	    sizeof(any_advice[0]));
+	advise(err, tss, list, count);
 	if (err != NULL)
 		err->sys = (long)tss;
 	return ERR_TPM;
+}
+
+int
+hosttpm_error(struct err *err, TSS2_RC tss, const char *what)
+{
+	return hosttpm_error_advise(err, tss, what, owner_advice,
+	    sizeof(owner_advice) / sizeof(owner_advice[0]));
 }
 
 int
@@ -163,10 +184,18 @@ hosttpm_keep(struct hosttpm *t, ESYS_TR handle)
 		t->kept[t->n_kept++] = handle;
 }
 
-/* TPM2_CreatePrimary with empty authorisations. */
-static TSS2_RC
-primary(struct hosttpm *t, ESYS_TR hierarchy, const TPM2B_PUBLIC *template,
-    ESYS_TR *handle, TPM2B_NAME *name)
+void
+hosttpm_drop(struct hosttpm *t, ESYS_TR handle)
+{
+	(void)Esys_FlushContext(t->esys, handle);
+	for (size_t i = 0; i < t->n_kept; i++)
+		if (t->kept[i] == handle)
+			t->kept[i] = t->kept[--t->n_kept];
+}
+
+TSS2_RC
+hosttpm_primary(struct hosttpm *t, ESYS_TR hierarchy,
+    const TPM2B_PUBLIC *template, ESYS_TR *handle, TPM2B_NAME *name)
 {
 	const TPM2B_SENSITIVE_CREATE sensitive = { 0 };
 	const TPM2B_DATA outside = { 0 };
@@ -200,7 +229,8 @@ int
 hosttpm_srk(struct hosttpm *t, ESYS_TR *handle, TPM2B_NAME *name,
     struct err *err)
 {
-	TSS2_RC tss = primary(t, ESYS_TR_RH_OWNER, &srk_template, handle, name);
+	TSS2_RC tss = hosttpm_primary(t, ESYS_TR_RH_OWNER, &srk_template,
+	    handle, name);
 
 	return tss == TSS2_RC_SUCCESS ? 0 :
 	    hosttpm_error(err, tss, "make its storage root key");
@@ -211,28 +241,36 @@ hosttpm_identity(struct hosttpm *t, TPM2B_NAME *name)
 {
 	ESYS_TR handle;
 
-	if (primary(t, ESYS_TR_RH_ENDORSEMENT, &ek_template, &handle, name) !=
-	    TSS2_RC_SUCCESS)
+	if (hosttpm_primary(t, ESYS_TR_RH_ENDORSEMENT, &ek_template, &handle,
+	    name) != TSS2_RC_SUCCESS)
 		name->size = 0;
 }
 
-int
-hosttpm_session(struct hosttpm *t, ESYS_TR key, ESYS_TR *session,
-    struct err *err)
+TSS2_RC
+hosttpm_session_start(struct hosttpm *t, ESYS_TR key, TPM2_SE type,
+    TPMI_ALG_HASH hash, TPMA_SESSION attributes, ESYS_TR *session)
 {
 	const TPMT_SYM_DEF sym = { .algorithm = TPM2_ALG_AES,
 		.keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB };
 	TSS2_RC tss;
 
 	tss = Esys_StartAuthSession(t->esys, key, ESYS_TR_NONE, ESYS_TR_NONE,
-	    ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_HMAC, &sym,
-	    TPM2_ALG_SHA256, session);
+	    ESYS_TR_NONE, ESYS_TR_NONE, NULL, type, &sym, hash, session);
 	if (tss != TSS2_RC_SUCCESS)
-		return hosttpm_error(err, tss, "start a session");
+		return tss;
 	hosttpm_keep(t, *session);
-	tss = Esys_TRSess_SetAttributes(t->esys, *session,
-	    TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_DECRYPT |
-	    TPMA_SESSION_ENCRYPT, 0xff);
+	return Esys_TRSess_SetAttributes(t->esys, *session,
+	    TPMA_SESSION_CONTINUESESSION | attributes, 0xff);
+}
+
+int
+hosttpm_session(struct hosttpm *t, ESYS_TR key, ESYS_TR *session,
+    struct err *err)
+{
+	TSS2_RC tss = hosttpm_session_start(t, key, TPM2_SE_HMAC,
+	    TPM2_ALG_SHA256, TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT,
+	    session);
+
 	return tss == TSS2_RC_SUCCESS ? 0 :
-	    hosttpm_error(err, tss, "take the session's attributes");
+	    hosttpm_error(err, tss, "start a session");
 }

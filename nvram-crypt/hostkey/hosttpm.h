@@ -29,8 +29,27 @@ int hosttpm_session(struct hosttpm *t, ESYS_TR key, ESYS_TR *session,
     struct err *err);
 /* Has hosttpm_close flush a handle that the caller made. */
 void hosttpm_keep(struct hosttpm *t, ESYS_TR handle);
+/* Flushes one of those now: there is little room. */
+void hosttpm_drop(struct hosttpm *t, ESYS_TR handle);
+
+/* Without its error text: TPM2_CreatePrimary with empty authorisations; and a
+ * session salted with key (ESYS_TR_NONE: not salted), which goes on after its
+ * use. Both are kept. */
+TSS2_RC hosttpm_primary(struct hosttpm *t, ESYS_TR hierarchy,
+    const TPM2B_PUBLIC *template, ESYS_TR *handle, TPM2B_NAME *name);
+TSS2_RC hosttpm_session_start(struct hosttpm *t, ESYS_TR key, TPM2_SE type,
+    TPMI_ALG_HASH hash, TPMA_SESSION attributes, ESYS_TR *session);
 
 /* Sets err from a TSS2_RC; what is what was tried. Returns ERR_TPM. */
 int hosttpm_error(struct err *err, TSS2_RC tss, const char *what);
+/* The same with advice of the caller's for some codes. */
+struct hosttpm_advice {
+	TSS2_RC code;
+	const char *text;
+};
+int hosttpm_error_advise(struct err *err, TSS2_RC tss, const char *what,
+    const struct hosttpm_advice *list, size_t count);
+/* The error alone of a TPM's code, without the number of what it is about. */
+TSS2_RC hosttpm_rc_base(TSS2_RC tss);
 
 #endif
