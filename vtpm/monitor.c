@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "vtpm/listen.h"
+#include "vtpm/supervisor.h"
 #include "vtpm/upgrade.h"
 #include "vtpm/worker.h"
 
@@ -371,5 +372,7 @@ monitor_run(struct monitor *m)
 	}
 	m->storage = NULL;
 	channel_close(&m->channel);
+	if (m->disowned && m->exit_status == 0)
+		return SUPERVISOR_HANDED_OVER;
 	return m->exit_status;
 }

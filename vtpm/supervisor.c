@@ -31,7 +31,7 @@ supervisor_init(struct supervisor *s, struct err *err)
 	sigset_t set;
 	ssize_t n;
 
-	s->sock = s->before.sock = -1;
+	s->sock = s->before.sock = s->status_before = -1;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	/* A file size limit is an error of the write, not the end. */
@@ -315,6 +315,12 @@ has_ended(pid_t pid, int *status)
 	return pid > 0 && waitpid(pid, status, WNOHANG) == pid;
 }
 
+static int
+exit_status(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : MONITOR_KILLED;
+}
+
 static void
 reap(struct supervisor *s)
 {
@@ -322,8 +328,11 @@ reap(struct supervisor *s)
 
 	if (has_ended(s->trial, &status))
 		s->trial = 0;
-	if (has_ended(s->before.monitor, &status))
+	if (has_ended(s->before.monitor, &status)) {
+		if (exit_status(status) != SUPERVISOR_HANDED_OVER)
+			s->status_before = exit_status(status);
 		settle_before(s, false);
+	}
 	if (!has_ended(s->monitor_pid, &status))
 		return;
 	s->monitor_pid = 0;
@@ -332,7 +341,9 @@ reap(struct supervisor *s)
 		return;
 	}
 	s->ended = true;
-	s->status = WIFEXITED(status) ? WEXITSTATUS(status) : MONITOR_KILLED;
+	/* One that nothing was handed over to had no end of its own. */
+	s->status = s->status_before >= 0 ? s->status_before :
+	    exit_status(status);
 	if (WIFSIGNALED(status))
 		log_event(LOG_LEVEL_ERROR, "monitor.died", "alarm=1 signal=%d "
 		    "consequence=\"the TPM is gone until vtpmd is started "

@@ -58,10 +58,15 @@ struct supervisor {
 		pid_t monitor, worker;
 		int sock;
 	} before;
+	/* How the one before ended without handing over; -1: it did not. */
+	int status_before;
 	bool bereft;		/* of the memory that the workers need */
 	bool ended;
 	int status;
 };
+
+/* Exit status of a monitor that has handed over: another one owns the file. */
+#define SUPERVISOR_HANDED_OVER 64
 
 /* Once, first: blocks the signals and takes them here. */
 int supervisor_init(struct supervisor *s, struct err *err);
