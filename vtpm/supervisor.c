@@ -209,7 +209,8 @@ become_program(struct supervisor *s, int handover)
 	int n;
 
 	n = snprintf(option, sizeof(option), "--take-over=%u,%d,%d,%d,%d",
-	    HANDOVER_VERSION, s->sock, handover, (int)s->monitor_pid, (int)s->worker);
+	    HANDOVER_VERSION, s->sock, handover, (int)s->monitor_pid,
+	    (int)s->worker);
 	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
 		n += snprintf(option + n, sizeof(option) - (size_t)n, ",%d",
 		    s->inherit[i]);
@@ -228,7 +229,8 @@ supervisor_inherit(struct supervisor *s, const char *text,
 
 	if (sscanf(text, "%d,%d,%d,%d,%d,%d,%d,%d,%d,%d", &version,
 	    &s->before.sock, &legacy->handover, &monitor, &worker, &in[0],
-	    &in[1], &in[2], &in[3], &in[4]) != TAKE_OVER_WORDS || version != (int)HANDOVER_VERSION)
+	    &in[1], &in[2], &in[3], &in[4]) != TAKE_OVER_WORDS ||
+	    version != (int)HANDOVER_VERSION)
 		return err_set(err, ERR_USAGE, "--take-over is for vtpmd "
 		    "itself; to upgrade: vtpmctl upgrade");
 	s->before.monitor = monitor;
@@ -322,6 +324,16 @@ exit_status(int status)
 }
 
 static void
+tell_death(int status)
+{
+	if (!WIFSIGNALED(status))
+		return;
+	log_event(LOG_LEVEL_ERROR, "monitor.died", "alarm=1 signal=%d "
+	    "consequence=\"the TPM is gone until vtpmd is started again; "
+	    "nothing that the guest was told is lost\"", WTERMSIG(status));
+}
+
+static void
 reap(struct supervisor *s)
 {
 	int status;
@@ -331,6 +343,7 @@ reap(struct supervisor *s)
 	if (has_ended(s->before.monitor, &status)) {
 		if (exit_status(status) != SUPERVISOR_HANDED_OVER)
 			s->status_before = exit_status(status);
+		tell_death(status);
 		settle_before(s, false);
 	}
 	if (!has_ended(s->monitor_pid, &status))
@@ -344,11 +357,7 @@ reap(struct supervisor *s)
 	/* One that nothing was handed over to had no end of its own. */
 	s->status = s->status_before >= 0 ? s->status_before :
 	    exit_status(status);
-	if (WIFSIGNALED(status))
-		log_event(LOG_LEVEL_ERROR, "monitor.died", "alarm=1 signal=%d "
-		    "consequence=\"the TPM is gone until vtpmd is started "
-		    "again; nothing that the guest was told is lost\"",
-		    WTERMSIG(status));
+	tell_death(status);
 }
 
 static void

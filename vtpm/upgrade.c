@@ -154,6 +154,11 @@ upgrade_trial_answered(struct monitor *m)
 	int rc;
 
 	rc = handover_recv(m->upgrade.sock, &answer, 0, &err);
+	if (rc == ERR_BUSY) {
+		fail(m, "the installed program hangs: it did not say within "
+		    "20 seconds whether it takes a copy of the state");
+		return;
+	}
 	if (rc < 0) {
 		fail(m, "the installed program did not take a copy of the "
 		    "state: it does not run, or is none that can take over; "
