@@ -73,9 +73,11 @@ struct channel_shared {
 	struct journal journal;
 };
 
-/* Memory that monitor, supervisor and every worker have in common by fork. */
+/* Memory that monitor, supervisor and every worker have in common: by fork, or
+ * by the descriptor, which the supervisor keeps. */
 struct channel_memory {
 	struct channel_shared *shared;
+	int fd;			/* -1: by fork only */
 };
 
 struct channel {
@@ -85,6 +87,8 @@ struct channel {
 };
 
 int channel_memory_make(struct channel_memory *m, struct err *err);
+/* Maps the memory behind a descriptor from channel_memory_make. */
+int channel_memory_map(struct channel_memory *m, int fd, struct err *err);
 
 /* Makes both ends of a new channel over the memory. */
 int channel_make(struct channel *monitor, struct channel *worker,

@@ -157,10 +157,16 @@ listen_peer_is_ours(int fd, uid_t user)
 	    (peer.uid == 0 || peer.uid == user);
 }
 
-void
-listen_remove(const struct listen_address *a, int dir)
+const char *
+listen_name(const struct listen_address *a)
 {
 	const char *slash = strrchr(a->path, '/');
 
-	(void)unlinkat(dir, slash != NULL ? slash + 1 : a->path, 0);
+	return slash != NULL ? slash + 1 : a->path;
+}
+
+void
+listen_remove(const struct listen_address *a, int dir)
+{
+	(void)unlinkat(dir, listen_name(a), 0);
 }

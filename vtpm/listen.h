@@ -32,6 +32,8 @@ int listen_by_pid(void);
 bool listen_peer_is_ours(int fd, uid_t user);
 /* Its address, for who connects. */
 socklen_t listen_pid_address(pid_t pid, struct sockaddr_un *a);
+/* The name within its directory. */
+const char *listen_name(const struct listen_address *a);
 /* Removes the socket's name where permissions allow. */
 void listen_remove(const struct listen_address *a, int dir);
 
