@@ -44,7 +44,8 @@ enum order {
 	ORDER_PARK,		/* no command is run any more, all is captured;
 				 * TPM_RETRY: one takes too long */
 	ORDER_UNPARK,
-	ORDER_LAST = ORDER_UNPARK,
+	ORDER_REST,		/* gives back memory, if no command runs */
+	ORDER_LAST = ORDER_REST,
 };
 
 enum need {

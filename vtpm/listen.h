@@ -3,7 +3,6 @@
 #ifndef VTPM_LISTEN_H
 #define VTPM_LISTEN_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -12,7 +11,7 @@
 #include "base/err.h"
 
 struct listen_address {
-	char path[PATH_MAX];
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	mode_t mode;
 };
 

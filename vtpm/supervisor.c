@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,11 +29,28 @@
 #define REST_AFTER_MS 200
 #define TAKE_OVER_WORDS (5 + SUPERVISOR_LEGACY)
 
+/* The name of today: what lies there when an upgrade is asked for is what is
+ * installed then. */
+static int
+find_program(struct supervisor *s, struct err *err)
+{
+	char name[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", name, sizeof(name) - 1);
+
+	name[n > 0 ? n : 0] = '\0';
+	/* Another one has been installed since this one was run, proc(5). */
+	n -= (ssize_t)strlen(REPLACED);
+	if (n > 0 && strcmp(name + n, REPLACED) == 0)
+		name[n] = '\0';
+	if ((s->program = strdup(name)) == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	return 0;
+}
+
 int
 supervisor_init(struct supervisor *s, struct err *err)
 {
 	sigset_t set;
-	ssize_t n;
 
 	s->sock = s->before.sock = s->status_before = s->memory.fd = -1;
 	signal(SIGPIPE, SIG_IGN);
@@ -48,15 +66,7 @@ supervisor_init(struct supervisor *s, struct err *err)
 		return err_sys(err, errno, "cannot take signals");
 	/* Without it there is no rest. */
 	s->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-	/* The name of today: what lies there when an upgrade is asked for is
-	 * what is installed then. */
-	n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
-	s->program[n > 0 ? n : 0] = '\0';
-	/* Another one has been installed since this one was run, proc(5). */
-	n -= (ssize_t)strlen(REPLACED);
-	if (n > 0 && strcmp(s->program + n, REPLACED) == 0)
-		s->program[n] = '\0';
-	return 0;
+	return find_program(s, err);
 }
 
 static void

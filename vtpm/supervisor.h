@@ -67,7 +67,7 @@ struct supervisor {
 	pid_t monitor_pid, worker, trial;
 	bool is_ready;
 	int end_signal;		/* asked for before there was who could hear */
-	char program[4096];
+	char *program;		/* what is installed is there */
 	/* Who is being taken over from; pid 0: nobody. */
 	struct {
 		pid_t monitor, worker;
