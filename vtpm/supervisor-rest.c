@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Nothing in this file may call a function of another, nor the compiler add
- * such a call: the C library is not mapped any more (tests/unit/rest.test looks
+ * such a call: the C library is not mapped any more (tests/integration/rest.test looks
  * into the object file). Hence system calls without it, no base/buf.h for the
  * monitor's sixteen bytes, and no thread-local errno.
  */
