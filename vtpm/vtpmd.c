@@ -310,7 +310,7 @@ run_worker(struct vtpmd *d, struct err *err)
 	struct channel worker = { .orders = -1, .needs = -1 };
 	int memory, parent, rc;
 
-	/* The monitor's filter and who looks for it know it by this. */
+	/* Not the number of a descriptor, from the first moment. */
 	prctl(PR_SET_NAME, "vtpmd-worker");
 	if (sscanf(d->options.worker, "%d,%d,%d,%d", &worker.orders,
 	    &worker.needs, &memory, &parent) != 4)
