@@ -31,10 +31,14 @@ struct ask {
 	int fd;			/* came or goes along; -1: none */
 };
 
-struct control {
+/* A descriptor's way, cmsg(3). */
+union control {
 	struct cmsghdr head;
-	int fd;
-	int padding;
+	struct {
+		char head[CMSG_LEN(0)];
+		int fd;
+		int padding;
+	} whole;
 };
 
 static _Noreturn void
@@ -80,9 +84,9 @@ send_answer(int sock, const struct ask *a)
 {
 	uint8_t bytes[MESSAGE_SIZE];
 	struct iovec iov = { bytes, sizeof(bytes) };
-	struct control control = { .head = { .cmsg_len =
+	union control control = { .head = { .cmsg_len =
 	    CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
-	    .cmsg_type = SCM_RIGHTS }, .fd = a->fd };
+	    .cmsg_type = SCM_RIGHTS } };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	put_u32be(bytes, a->type);
@@ -90,6 +94,8 @@ send_answer(int sock, const struct ask *a)
 	put_u32be(bytes + 8, a->result);
 	put_u32be(bytes + 12, 0);
 	if (a->fd >= 0) {
+		control.whole.fd = a->fd;
+		control.whole.padding = 0;
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
 	}
@@ -103,7 +109,7 @@ receive(int sock, struct ask *a)
 {
 	uint8_t bytes[MESSAGE_SIZE + 1];
 	struct iovec iov = { bytes, sizeof(bytes) };
-	struct control control;
+	union control control;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = CMSG_LEN(sizeof(int)) };
@@ -116,7 +122,7 @@ receive(int sock, struct ask *a)
 	if (n >= 0 && msg.msg_controllen >= CMSG_LEN(sizeof(int)) &&
 	    control.head.cmsg_level == SOL_SOCKET &&
 	    control.head.cmsg_type == SCM_RIGHTS)
-		a->fd = control.fd;
+		a->fd = control.whole.fd;
 	if (n != MESSAGE_SIZE) {
 		close_fd(a->fd);
 		return -1;
