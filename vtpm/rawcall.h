@@ -65,6 +65,7 @@ raw6(long number, long a, long b, long c, long d, long e, long f)
 }
 
 #else
+/* cppcheck-suppress preprocessorErrorDirective */
 #error "how does this machine make a system call? (syscall(2))"
 #endif
 
