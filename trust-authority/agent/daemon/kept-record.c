@@ -12,7 +12,8 @@
 #define MAC_SIZE 32
 #define BODY_SIZE (KEPT_RECORD_SIZE - MAC_SIZE)
 
-enum { OWNED = 1, CONFIRMED = 2, CLEAN = 4, SYNCED = 8, DIRTY = 16, ALL = 31 };
+enum { OWNED = 1, CONFIRMED = 2, CLEAN = 4, SYNCED = 8, DIRTY = 16,
+	HELD = 32, ALL = 63 };
 
 static int
 mac_of(const struct secret *key, const uint8_t *body, uint8_t out[MAC_SIZE],
@@ -39,7 +40,8 @@ kept_record_write(const struct kept_record *r, const struct secret *mac,
 	buf_put_bytes(&w, r->hash, KEYS_HASH_SIZE);
 	buf_put_u8(&w, (uint8_t)((r->owned ? OWNED : 0) |
 	    (r->confirmed ? CONFIRMED : 0) | (r->clean ? CLEAN : 0) |
-	    (r->synced ? SYNCED : 0) | (r->dirty ? DIRTY : 0)));
+	    (r->synced ? SYNCED : 0) | (r->dirty ? DIRTY : 0) |
+	    (r->held ? HELD : 0)));
 	buf_put_zero(&w, 1);
 	buf_put_u64be(&w, r->epoch);
 	buf_put_bytes(&w, r->digest, KEPT_DIGEST_SIZE);
@@ -47,6 +49,7 @@ kept_record_write(const struct kept_record *r, const struct secret *mac,
 	buf_put_u32be(&w, r->local);
 	buf_put_u64be(&w, r->base_epoch);
 	buf_put_bytes(&w, r->base_digest, KEPT_DIGEST_SIZE);
+	buf_put_bytes(&w, r->base_instance, KEPT_INSTANCE_SIZE);
 	if (!buf_ok(&w))
 		return err_set(err, ERR_INTERNAL, "a record is too long");
 	return mac_of(mac, out, out + BODY_SIZE, err);
@@ -79,11 +82,13 @@ kept_record_read(const uint8_t *data, size_t size, const struct secret *mac,
 	buf_get_u32be(&in, &r->local);
 	buf_get_u64be(&in, &r->base_epoch);
 	buf_get_bytes(&in, r->base_digest, KEPT_DIGEST_SIZE);
+	buf_get_bytes(&in, r->base_instance, KEPT_INSTANCE_SIZE);
 	r->owned = (flags & OWNED) != 0;
 	r->confirmed = (flags & CONFIRMED) != 0;
 	r->clean = (flags & CLEAN) != 0;
 	r->synced = (flags & SYNCED) != 0;
 	r->dirty = (flags & DIRTY) != 0;
+	r->held = (flags & HELD) != 0;
 	return buf_ok(&in) && (flags & ~ALL) == 0 ? 0 :
 	    err_set(err, ERR_FORMAT, "no record of a kept key");
 }

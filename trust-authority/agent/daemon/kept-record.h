@@ -5,7 +5,7 @@
 
 #include "trust-authority/agent/daemon/kept.h"
 
-#define KEPT_RECORD_SIZE 190
+#define KEPT_RECORD_SIZE 206
 
 /* mac: the key of the HMAC, DEK_SIZE bytes. */
 int kept_record_write(const struct kept_record *r, const struct secret *mac,

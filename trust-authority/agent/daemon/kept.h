@@ -21,14 +21,18 @@ struct kept_record {
 	bool owned;		/* this host was the last owner, as follows */
 	uint64_t epoch;
 	bool confirmed, clean, synced;
-	bool dirty;		/* the authority has not heard all of it */
 	uint8_t digest[KEPT_DIGEST_SIZE];	/* where clean */
 	uint8_t instance[KEPT_INSTANCE_SIZE];
-	/* How many epochs, up to this one, this agent granted by itself, and
-	 * the claim that the authority is to judge the first of them by. */
+
+	/* What the authority has heard: it granted base_epoch to
+	 * base_instance, which holds it still, or has left base_digest. dirty:
+	 * there is more to tell it. local: epochs above base_epoch, up to
+	 * epoch, that this agent granted by itself. */
+	bool held, dirty;
 	uint32_t local;
 	uint64_t base_epoch;
 	uint8_t base_digest[KEPT_DIGEST_SIZE];
+	uint8_t base_instance[KEPT_INSTANCE_SIZE];
 };
 
 struct kept;

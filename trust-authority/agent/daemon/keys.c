@@ -62,8 +62,10 @@ keys_open(struct kmxa *k, struct keys **out, struct err *err)
 		rc = kept_open(k, &keys->kept, err);
 	if (rc == 0)
 		*out = keys;
-	else
-		keys_free(keys);
+	else {
+		free(keys->spare);
+		free(keys);
+	}
 	return rc;
 }
 
@@ -84,15 +86,11 @@ drop_all(struct keys *keys)
 }
 
 void
-keys_free(struct keys *keys)
+keys_cleanse(struct keys *keys)
 {
-	if (keys == NULL)
-		return;
+	pthread_mutex_lock(&keys->lock);
 	drop_all(keys);
-	kept_close(keys->kept);
-	pthread_mutex_destroy(&keys->lock);
-	free(keys->spare);
-	free(keys);
+	pthread_mutex_unlock(&keys->lock);
 }
 
 struct kept *

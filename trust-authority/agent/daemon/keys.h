@@ -15,8 +15,8 @@
 struct kept;
 
 int keys_open(struct kmxa *k, struct keys **out, struct err *err);
-/* NULL is allowed. Cleanses. */
-void keys_free(struct keys *keys);
+/* At the program's end, with other threads about. */
+void keys_cleanse(struct keys *keys);
 struct kept *keys_kept(struct keys *keys);	/* NULL: not kept */
 
 /* SHA-256 of a wrapped key, which is its name here. */

@@ -22,6 +22,7 @@ struct attester;
 struct keeper;
 struct keys;
 struct leases;
+struct http_work;
 struct https;
 struct sock;
 
@@ -43,6 +44,7 @@ struct kmxa {
 	struct https *https;
 	struct keeper *keeper;
 	struct sock *sock;
+	struct http_work *slow;		/* of requests that wait for the TPM */
 	/* What is done about one VM is done in order. */
 	pthread_mutex_t vm_lock[KMXA_VM_LOCKS];
 };

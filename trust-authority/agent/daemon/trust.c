@@ -78,7 +78,7 @@ set_state(struct trust *t, enum trust_state state)
 static void
 set_text(char *to, size_t room, const char *text)
 {
-	snprintf(to, room, "%s", text);
+	snprintf(to, room, "%.*s", (int)room - 1, text);
 }
 
 bool
