@@ -22,7 +22,6 @@ static const struct keyfile_key keys[] = {
 	{ "authority", "certificate", keyfile_set_path, AT(certificate), 0, 0,
 	    true },
 	{ "authority", "key", keyfile_set_path, AT(key), 0, 0, true },
-	{ "agent", "socket", keyfile_set_path, AT(agent), 0, 0, false },
 };
 
 static const char *const service_names[] = { "vta-attestd", "vta-kmxd" };

@@ -76,7 +76,7 @@ store_section(const struct init *in, char *out, size_t room, struct err *err)
 
 static int
 write_services(struct init *in, const char *store, const char *attestd,
-    struct err *err)
+    const char *kmxd, struct err *err)
 {
 	const char *d = in->place.path;
 	char first[512];
@@ -86,20 +86,24 @@ write_services(struct init *in, const char *store, const char *attestd,
 	    attestd);
 	rc = write_text(in, "vta-attestd.conf", err,
 	    "# vta-attestd.conf(5)\n"
+	    "[authority]\nname = %s\nurl = %s\nsealing_key = "
+	    "%s/sealing.key\n\n"
 	    "[server]\nport = %ld\ncertificate = %s/attestd.pem\n"
-	    "key = %s/attestd.key\nclient_ca = %s/ca.pem\n\n%s\n"
-	    "[attest]\nissuer = %s\nsealing_key = %s/sealing.key\n",
-	    in->attestd_port, d, d, d, store, first, d);
+	    "key = %s/attestd.key\nclient_ca = %s/ca.pem\n\n%s",
+	    in->name, first, d, in->attestd_port, d, d, d, store);
 	if (rc < 0)
 		return rc;
 	return write_text(in, "vta-kmxd.conf", err,
 	    "# vta-kmxd.conf(5)\n"
+	    "[authority]\nname = %s\nurl = %s\nsealing_key = "
+	    "%s/sealing.key\n\n"
 	    "[server]\nport = %ld\ncertificate = %s/kmxd.pem\n"
 	    "key = %s/kmxd.key\nclient_ca = %s/ca.pem\n\n%s\n"
-	    "[attestation]\nurl = %s\nissuer = %s\nca = %s/ca.pem\n\n"
-	    "[keys]\nsealing_key = %s/sealing.key\n\n"
-	    "[ek_ca]\ncertificate = %s/ek-ca.pem\nkey = %s/ek-ca.key\n",
-	    in->kmxd_port, d, d, d, store, attestd, first, d, d, d, d);
+	    "[attestation]\nurl = %s\nca = %s/ca.pem\n\n"
+	    "[ek_ca]\ncertificate = %s/ek-ca.pem\nkey = %s/ek-ca.key\n"
+	    "crl_url = %.*s/v1/ek-ca.crl\n",
+	    in->name, first, d, in->kmxd_port, d, d, d, store, attestd, d, d,
+	    d, (int)strcspn(kmxd, " "), kmxd);
 }
 
 int
@@ -113,7 +117,7 @@ init_write_files(struct init *in, struct err *err)
 	    (rc = init_urls(in, in->attestd_port, attestd, sizeof(attestd),
 	    err)) < 0 ||
 	    (rc = init_urls(in, in->kmxd_port, kmxd, sizeof(kmxd), err)) < 0 ||
-	    (rc = write_services(in, store, attestd, err)) < 0)
+	    (rc = write_services(in, store, attestd, kmxd, err)) < 0)
 		return rc;
 	rc = write_text(in, "vtactl.conf", err,
 	    "# vtactl.conf(5)\n"

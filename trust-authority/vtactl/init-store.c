@@ -11,6 +11,7 @@
 #include "trust-authority/common/directory.h"
 #include "trust-authority/vtactl/init.h"
 
+#define INIT_WHAT "authority.init"
 #define STALE_MAX 16	/* records of inits that were cut short */
 
 static int
@@ -30,13 +31,14 @@ make_state_dir(const struct init *in, struct err *err)
 }
 
 static int
-count_line(void *arg, const char *line, struct err *err)
+look_at_line(void *arg, const char *line, struct err *err)
 {
-	size_t *count = arg;
+	bool *lived = arg;
 
-	(void)line;
 	(void)err;
-	return ++*count > 1 ? 1 : 0;	/* more is as good as many */
+	if (strstr(line, "\"what\":\"" INIT_WHAT "\"") == NULL)
+		*lived = true;
+	return *lived ? 1 : 0;
 }
 
 int
@@ -45,7 +47,7 @@ init_store_open(struct init *in, struct store **out, struct err *err)
 	struct store_config config = { .kind = "sqlite",
 		.file = in->store_file };
 	char urls[512];
-	size_t count = 0;
+	bool lived = false;
 	int rc;
 
 	if (in->etcd.urls != NULL) {
@@ -64,10 +66,10 @@ init_store_open(struct init *in, struct store **out, struct err *err)
 	}
 	if ((rc = store_open(&config, out, err)) < 0)
 		return rc;
-	if ((rc = audit_export(*out, 1, count_line, &count, err)) < 0)
+	if ((rc = audit_export(*out, 1, look_at_line, &lived, err)) < 0)
 		return rc;
-	/* Its first record is of an init; more of an authority's life. */
-	if (count > 1)
+	/* What inits have left that were killed is made good by this one. */
+	if (lived)
 		return err_set(err, ERR_EXISTS, "%s is another authority's "
 		    "store, and stays as it is: name another --state-dir or "
 		    "--etcd-prefix, or move it away", in->etcd.urls != NULL ?
@@ -97,7 +99,7 @@ int
 init_store_fill(struct init *in, struct store *store, struct err *err)
 {
 	struct audit_entry entry = { .who = "vtactl init",
-		.what = "authority.init", .object = in->name, .result = "ok" };
+		.what = INIT_WHAT, .object = in->name, .result = "ok" };
 	struct directory_admin admin = { .added = time(NULL) };
 	struct store_op ops[STALE_MAX + 1] = { 0 };
 	struct store_list stale = { 0 };

@@ -14,7 +14,8 @@
 /* In the order in which an authority is set up and lived with. */
 static const struct command *const tables[] = {
 	init_commands, admin_commands, renew_commands, kms_commands,
-	ek_ca_commands, host_commands, policy_commands, group_commands,
+	ek_ca_commands, host_export_commands, host_commands, policy_commands,
+	group_commands,
 	grant_commands, vm_commands, ca_commands, status_commands,
 	audit_commands,
 };

@@ -26,7 +26,6 @@ struct vtactl_config {
 	struct authority_config common;		/* [log] alone; first */
 	char urls[2][512];			/* by service; with spaces */
 	char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
-	char agent[PATH_MAX];			/* the agent's socket */
 };
 
 /* What an option that may be given several times, or with commas, gave. */
@@ -68,7 +67,8 @@ struct command {
 
 /* One array for each file, which a command with a name of NULL ends. */
 extern const struct command init_commands[], admin_commands[],
-    renew_commands[], kms_commands[], ek_ca_commands[], host_commands[],
+    renew_commands[], kms_commands[], ek_ca_commands[],
+    host_export_commands[], host_commands[],
     policy_commands[], group_commands[], grant_commands[], vm_commands[],
     ca_commands[], status_commands[], audit_commands[];
 
