@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "trust-authority/common/audit.h"
 #include "trust-authority/vtactl/vtactl.h"

@@ -81,7 +81,7 @@ import_body(const json_t *export, const char *who, json_t **out,
 static int
 import(struct vtactl *v, struct err *err)
 {
-	json_t *export = NULL, *body;
+	json_t *export = NULL, *body = NULL;
 	const char *path = v->operands[0];
 	char host[NAME_LENGTH_MAX + 2], *data = NULL;
 	size_t size;
@@ -216,7 +216,7 @@ post_reason(struct vtactl *v, const char *what, const char *line,
 }
 
 static int
-revoke(struct vtactl *v, struct err *err)
+revoke_host(struct vtactl *v, struct err *err)
 {
 	return post_reason(v, "revoke", "gets no key any more, from now on. "
 	    "VMs that run on it go on; vtactl vm fence takes them away.", err);
@@ -353,7 +353,7 @@ const struct command host_commands[] = {
 	{
 		.name = "host revoke", .operands = "NAME", .least = 1,
 		.most = 1, .summary = "Give a host no key any more, at once",
-		.options = reason_options, .run = revoke,
+		.options = reason_options, .run = revoke_host,
 	},
 	{
 		.name = "host restore", .operands = "NAME", .least = 1,

@@ -10,6 +10,7 @@
 
 #include <openssl/types.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 
