@@ -15,12 +15,13 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-/* GROUP as it is, without what is not to be sent back. */
+/* GROUP as it is, without what is not to be sent back. With its version: who
+ * was faster is not overwritten. */
 static int
 get(struct vtactl *v, const char *group, json_t **out, struct err *err)
 {
 	static const char *const members[] = { "description", "policies",
-		"token_seconds", "enroll" };
+		"token_seconds", "enroll", "version" };
 	json_t *answer, *m;
 	int rc;
 
@@ -28,7 +29,7 @@ get(struct vtactl *v, const char *group, json_t **out, struct err *err)
 	    "/v1/groups/%s", group)) < 0)
 		return rc;
 	*out = json_object();
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 5; i++)
 		if ((m = json_object_get(answer, members[i])) != NULL)
 			json_object_set(*out, members[i], m);
 	json_decref(answer);

@@ -81,8 +81,8 @@ import_body(const json_t *export, const char *who, json_t **out,
 static int
 import(struct vtactl *v, struct err *err)
 {
-	json_t *export = NULL, *body = NULL;
-	const char *path = v->operands[0];
+	json_t *export = NULL, *body = NULL, *answer = NULL;
+	const char *path = v->operands[0], *warning;
 	char host[NAME_LENGTH_MAX + 2], *data = NULL;
 	size_t size;
 	int rc;
@@ -103,12 +103,16 @@ import(struct vtactl *v, struct err *err)
 	}
 	if ((rc = name_check("host", host, err)) < 0 ||
 	    (rc = import_body(export, path, &body, err)) < 0 ||
-	    (rc = vtactl_call(v, SERVICE_ATTESTD, HTTP_PUT, body, NULL, err,
+	    (rc = vtactl_call(v, SERVICE_ATTESTD, HTTP_PUT, body, &answer, err,
 	    "/v1/hosts/%s", host)) < 0)
 		goto out;
-	rc = print_done(v, json_pack("{s:s, s:s}", "name", host, "group",
-	    group), err, "Host %s is known, in group %s.", host, group);
+	warning = text_of(answer, "warning");
+	rc = print_done(v, json_pack("{s:s, s:s, s:s}", "name", host, "group",
+	    group, "warning", warning), err, "Host %s is known, in group "
+	    "%s.%s%s", host, group, warning[0] != '\0' ? " But: " : "",
+	    warning);
 out:
+	json_decref(answer);
 	json_decref(export);
 	free(data);
 	return rc;
@@ -130,7 +134,7 @@ static void
 column_by(const json_t *row, char *out, size_t room)
 {
 	snprintf(out, room, "%s", json_is_true(json_object_get(row,
-	    "ek_trusted")) ? "its EK" : json_is_true(json_object_get(row,
+	    "trust_ek")) ? "its EK" : json_is_true(json_object_get(row,
 	    "enrolled")) ? "a CA, enrolled" : "a CA");
 }
 

@@ -86,9 +86,16 @@ capture(struct vtactl *v, struct err *err)
 	    (rc = option_number("wait", wait_text, 1, 3600, &seconds,
 	    err)) < 0 || (rc = vtactl_call(v, SERVICE_ATTESTD, HTTP_POST,
 	    json_pack("{s:s, s:s, s:b}", "policy", name, "bank",
-	    bank != NULL ? bank : "sha256", "ima", !no_ima), NULL, err,
-	    "/v1/hosts/%s/capture", host)) < 0 ||
-	    (rc = wait_for_capture(v, host, seconds, &answer, err)) < 0)
+	    bank != NULL ? bank : "sha256", "ima", !no_ima), &answer, err,
+	    "/v1/hosts/%s/capture", host)) < 0)
+		return rc;
+	/* It comes by itself at the latest when its token ends. */
+	if (json_is_false(json_object_get(answer, "told")))
+		fprintf(stderr, "The host could not be told; waiting until it "
+		    "attests by itself.\n");
+	json_decref(answer);
+	answer = NULL;
+	if ((rc = wait_for_capture(v, host, seconds, &answer, err)) < 0)
 		return rc;
 	rc = write_document(answer, err);
 	json_decref(answer);
