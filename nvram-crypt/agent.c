@@ -88,7 +88,7 @@ agent_free(struct agent *a)
 const char *
 agent_lost(const struct agent *a)
 {
-	return a->lost ? a->why : NULL;
+	return a != NULL && a->lost ? a->why : NULL;
 }
 
 /* What a person reads must not steer his terminal. */
@@ -443,7 +443,7 @@ agent_unwatch(struct agent *a)
 int
 agent_fd(const struct agent *a)
 {
-	return a->fd;
+	return a != NULL ? a->fd : -1;
 }
 
 void
@@ -453,7 +453,7 @@ agent_readable(struct agent *a)
 	struct err err = { 0 };
 	int rc;
 
-	if (a->fd < 0)
+	if (agent_fd(a) < 0)
 		return;
 	if ((rc = receive(a, now_ms(), &m, &err)) == 0)
 		rc = take_aside(a, &m, &err);
@@ -465,6 +465,8 @@ agent_readable(struct agent *a)
 uint64_t
 agent_due(const struct agent *a)
 {
+	if (a == NULL)
+		return UINT64_MAX;
 	if (a->fd >= 0)
 		return a->hello != 0 || a->attach != 0 ? a->aside_until :
 		    UINT64_MAX;

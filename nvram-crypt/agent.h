@@ -26,10 +26,12 @@ struct agent;
 /* A connected, non-blocking SOCK_SEQPACKET socket to the agent. */
 typedef int agent_connect(void *arg, int *fd, struct err *err);
 
-/* One to the socket at path, or ERR_CLOSED and what to do. It waits no longer
- * than wait_ms for an agent that has too much to do to accept. */
-int agent_socket(const char *path, int wait_ms, int *fd, struct err *err);
-/* An agent_connect of agent_socket; arg is the path. */
+/* One to the socket at path, or a negative errno; it never waits. EAGAIN: the
+ * agent has too much to do to accept now. */
+int agent_socket(const char *path);
+/* ERR_CLOSED, with what the system said and what to do. */
+int agent_unreachable(const char *path, int sys, struct err *err);
+/* An agent_connect of both; arg is the path. It tries for two seconds. */
 int agent_connect_path(void *arg, int *fd, struct err *err);
 
 int agent_new(struct agent **out, agent_connect *connect, void *arg,
@@ -54,7 +56,7 @@ void agent_unwatch(struct agent *a);
 /* NULL, or why the VM is another's now. For good. */
 const char *agent_lost(const struct agent *a);
 
-/* What a poll loop needs: the descriptor to read from (-1: none), what to do
+/* NULL is allowed from agent_lost on: nobody to hear of. What a poll loop needs: the descriptor to read from (-1: none), what to do
  * when it can be read, and when (ms, CLOCK_MONOTONIC; UINT64_MAX: never) to
  * call agent_tick. None of these waits for the agent. */
 int agent_fd(const struct agent *a);
