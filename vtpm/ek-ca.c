@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include "base/fdio.h"
 #include "base/secret.h"

@@ -197,7 +197,8 @@ key_make(struct kmxd *k, const struct http_request *request,
 	    (rc = host_seal(&a->bearer, key, &sealed, err)) < 0 ||
 	    (rc = record_newest(k, a, wrapped, err)) < 0)
 		goto out;
-	snprintf(label, sizeof(label), "authority %s, group %s, KEK %u",
+	snprintf(label, sizeof(label), "authority %.64s, group %.64s, KEK "
+	    "%u",
 	    k->config->common.authority.name, a->bearer.claims.group,
 	    vm_newest(&a->vm)->n);
 	answer->json = json_pack("{so sO ss}", "wrapped", bytes_json(wrapped,

@@ -353,6 +353,8 @@ vm_finish_all(struct kmxd *k)
 		    err.text);
 	for (size_t i = 0; i < list.count; i++) {
 		err = (struct err){ 0 };
+		/* A node that is silent takes its time. */
+		(void)kek_cache_expire(k->keks);
 		if (vm_finish(k, list.records[i].key, &err) < 0)
 			log_warning("%s", err.text);
 	}
