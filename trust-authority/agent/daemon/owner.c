@@ -220,7 +220,10 @@ tell_step(struct kmxa *k, const struct owner_claim *c,
 	if (!r.dirty && r.clean)
 		memcpy(r.base_digest, r.digest, KEPT_DIGEST_SIZE);
 	rc = record_save(k, &r, r.dirty ? err : NULL);
-	return r.dirty ? rc : 0;
+	if (!r.dirty)
+		return 0;
+	keeper_wake(k);
+	return rc;
 }
 
 static void
