@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import signal
+import sqlite3
 import ssl
 import subprocess
 import tempfile
@@ -370,6 +371,21 @@ class Authority:
                 "default": default}
         body.update(changes)
         return self.admin("PUT", f"/v1/kms/{name}{query}", body)
+
+    def kms_keys(self, vm):
+        """{name: [(state, value)]} of a VM's KEKs, from what the KMS itself
+        keeps: state 2 is active."""
+        with sqlite3.connect(f"file:{self.place.path('kms.db')}?mode=ro",
+                             uri=True) as db:
+            rows = db.execute(
+                "select n.name, c.state, m.value from managed_objects m "
+                "join managed_object_names n on n.mo_uid = m.uid "
+                "join crypto_objects c on c.uid = m.uid").fetchall()
+        found = {}
+        for name, state, value in rows:
+            if vm in name:
+                found.setdefault(name, []).append((state, bytes(value)))
+        return found
 
     def end(self):
         for n in self.nodes:
