@@ -30,6 +30,9 @@ struct ek_cert {
 	size_t size;
 };
 
+/* key: an RSA or EC public key of ek_ca_context(ca). */
+int ek_cert_make_for(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
+    EVP_PKEY *key, struct ek_cert *out, struct err *err);
 int ek_cert_make(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
     const struct tpm_public *key, struct ek_cert *out, struct err *err);
 
