@@ -74,6 +74,14 @@ read_options(int argc, char **argv, struct options *o)
 	return ERR_USAGE;
 }
 
+static int
+open_log(const struct authority_config *c, struct err *err)
+{
+	const char *target = c->log.target[0] != '\0' ? c->log.target : NULL;
+
+	return log_open(target, NAME, c->log.level, err);
+}
+
 static void
 reload(struct kmxa *k)
 {
@@ -180,8 +188,7 @@ main(int argc, char **argv)
 		printf("%s: good\n", o.config);
 		return 0;
 	}
-	if ((rc = log_open(k.settings.common.log.target, NAME,
-	    k.settings.common.log.level, &err)) < 0 ||
+	if ((rc = open_log(&k.settings.common, &err)) < 0 ||
 	    (rc = prepare(&k, &err)) < 0)
 		goto out;
 	if ((rc = serve(&k, &err)) < 0)
