@@ -49,12 +49,45 @@ http_status_of(int code)
 	return 500;
 }
 
+static const struct {
+	const char *name;
+	int code;
+} codes[] = {
+	{ "format", ERR_FORMAT }, { "auth", ERR_AUTH }, { "key", ERR_KEY },
+	{ "stale", ERR_STALE }, { "busy", ERR_BUSY },
+	{ "exists", ERR_EXISTS }, { "not-found", ERR_NOTFOUND },
+	{ "usage", ERR_USAGE }, { "unsupported", ERR_UNSUPPORTED },
+	{ "no-space", ERR_NOSPACE }, { "refused", ERR_REFUSED },
+	{ "closed", ERR_CLOSED },
+};
+
+int
+http_code_of(const char *name, int status)
+{
+	for (size_t i = 0; name != NULL &&
+	    i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcmp(codes[i].name, name) == 0)
+			return codes[i].code;
+	switch (status) {
+	case 400: return ERR_USAGE;
+	case 401: return ERR_AUTH;
+	case 403: return ERR_REFUSED;
+	case 404: return ERR_NOTFOUND;
+	case 409: return ERR_STALE;
+	case 429:
+	case 503: return ERR_BUSY;
+	default: return ERR_SYSTEM;
+	}
+}
+
 void
 http_answer_problem(struct http_answer *answer, int status,
     const struct http_peer *peer, const struct err *err)
 {
-	const char *detail = err->text;
+	const char *detail = err->text, *fault = answer->fault;
 
+	if (fault == NULL && status >= 500)
+		fault = "authority";
 	http_answer_reset(answer);
 	answer->status = status;
 	answer->type = "application/problem+json";
@@ -66,13 +99,13 @@ http_answer_problem(struct http_answer *answer, int status,
 	if (status == 503)
 		answer->retry_after = 2;
 	/* A text that is not UTF-8 would be none at all. */
-	answer->json = json_pack("{ss ss si ss ss*}", "type", "about:blank",
-	    "title", http_phrase(status), "status", status, "code",
-	    err_name(err->code), "detail", detail);
+	answer->json = json_pack("{ss ss si ss ss* ss*}", "type",
+	    "about:blank", "title", http_phrase(status), "status", status,
+	    "code", err_name(err->code), "detail", detail, "fault", fault);
 	if (answer->json == NULL)
-		answer->json = json_pack("{ss ss si ss}", "type",
+		answer->json = json_pack("{ss ss si ss ss*}", "type",
 		    "about:blank", "title", http_phrase(status), "status",
-		    status, "code", err_name(err->code));
+		    status, "code", err_name(err->code), "fault", fault);
 }
 
 const char *
