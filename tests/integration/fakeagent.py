@@ -123,8 +123,12 @@ class Agent:
                     data = s.recv(65536)
                 except OSError:
                     data = b""
-                if not data or not self.serve(s, data):
-                    self.drop(s)
+                try:
+                    if data and self.serve(s, data):
+                        continue
+                except OSError:
+                    pass	# it has gone meanwhile
+                self.drop(s)
 
     def drop(self, client):
         self.clients.pop(client, None)
@@ -234,7 +238,8 @@ class Agent:
     def acquire(self, client, r):
         vm = self.vm(r)
         epoch, digest, inst = r.number("Q"), r.take(32), r.take(16)
-        if vm["owner"] == inst and not vm["confirmed"]:
+        if vm["owner"] == inst and \
+                vm["uuid"] not in self.accept_restore:
             self.judge(vm, epoch, digest)
             return struct.pack(">QBI", vm["epoch"], vm["was_synced"], 60)
         if vm["owner"] not in (None, inst):

@@ -102,12 +102,29 @@ text_cut(char *out, size_t room, const char *text)
 {
 	size_t n = 0;
 
-	for (; text[n] != '\0' && n < room - 1; n++) {
+	for (; n < room - 1 && text[n] != '\0'; n++) {
 		unsigned char c = (unsigned char)text[n];
 
 		out[n] = c < 0x20 ? ' ' : c > 0x7e ? '?' : text[n];
 	}
 	out[n] = '\0';
+}
+
+const char *
+fault_of_host(int code)
+{
+	switch (code) {
+	case ERR_AUTH:
+	case ERR_FORMAT:
+	case ERR_NOTFOUND:
+	case ERR_REFUSED:
+	case ERR_STALE:
+	case ERR_UNSUPPORTED:
+	case ERR_USAGE:
+		return "host";
+	default:
+		return NULL;
+	}
 }
 
 int

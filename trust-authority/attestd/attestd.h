@@ -2,8 +2,8 @@
 /*
  * vta-attestd: who a host is and whether it is in order. What the parts of the
  * program share. Handlers run in many threads; nothing here is kept between two
- * requests of a host but what can be lost (caches, who was refused), so that any
- * node can finish what another began.
+ * requests of a host but what can be lost (caches, who was refused), so that
+ * any node can finish what another began.
  */
 #ifndef ATTESTD_ATTESTD_H
 #define ATTESTD_ATTESTD_H
@@ -48,6 +48,10 @@ int64_t attestd_now_ms(void);
 /* Copies at most room - 1 bytes, of what is not printable ASCII a space or a
  * question mark: for names of ours and reasons. */
 void text_cut(char *out, size_t room, const char *text);
+
+/* "host" where an error of this code is a host's own doing; else NULL: a store
+ * that fails must not look like a host that lost its trust. */
+const char *fault_of_host(int code);
 
 /* ERR_STALE where an administrator says which version of a record is to be
  * changed (0: any), and it is another one now. */

@@ -12,13 +12,13 @@
 #include "trust-authority/attestd/refusals.h"
 #include "trust-authority/attestd/turns.h"
 
-#define F(member) FIELD_AT(struct finish, member)
 #define BYTES(member, most) offsetof(struct finish, member), most
 static const struct field fields[] = {
 	{ "evidence", FIELD_BYTES, BYTES(evidence, EVIDENCE_SIZE_MAX),
 	    FIELD_NEEDED },
 	{ "secret", FIELD_BYTES, BYTES(secret, SESSION_SECRET_SIZE), 0 },
-	{ "session", FIELD_JSON, F(session_text), FIELD_NEEDED },
+	{ "session", FIELD_JSON,
+	    FIELD_JSON_AT(struct finish, session_text), FIELD_NEEDED },
 	{ "transport_key", FIELD_BYTES, BYTES(transport_der, 256),
 	    FIELD_NEEDED },
 };
@@ -177,19 +177,23 @@ finish(struct attestd *d, struct finish *f, const struct http_request *r,
 	struct err why = { 0 };
 	int rc;
 
-	a->fault = "host";
 	f->address = r->peer.address;
 	if ((rc = prove(d, f, r, err)) < 0 && !f->proven) {
-		note_refusal(d, f, r, err);
+		a->fault = fault_of_host(rc);
+		if (a->fault != NULL)
+			note_refusal(d, f, r, err);
 		return rc;
 	}
-	a->fault = NULL;
 	if (rc < 0) {
 		/* It is that host, and its logs are no logs. */
+		a->fault = fault_of_host(rc);
+		if (a->fault == NULL)
+			return rc;
 		outcome_refuse(f, err->text);
-		rc = outcome_commit(d, f, &why);
-		a->fault = "host";
-		return rc < 0 && err->code == 0 ? rc : err->code;
+		if (outcome_commit(d, f, &why) < 0)
+			log_warning("it is not recorded that %s was refused: "
+			    "%s", f->id.host.name, why.text);
+		return rc;
 	}
 	if (!f->id.enroll)
 		capture_take(d, f->id.host.name, f->attestation);
