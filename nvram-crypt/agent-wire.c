@@ -79,9 +79,9 @@ agent_fault_name(uint8_t fault)
 uint8_t
 agent_fault_by_name(const char *name)
 {
-	for (uint8_t i = 1; i <= AGENT_FAULT_LAST; i++)
+	for (unsigned int i = 1; i <= AGENT_FAULT_LAST; i++)
 		if (strcmp(faults[i], name) == 0)
-			return i;
+			return (uint8_t)i;
 	return AGENT_FAULT_NONE;
 }
 

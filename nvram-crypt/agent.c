@@ -58,7 +58,8 @@ agent_new(struct agent **out, agent_connect *connect, void *arg,
 {
 	struct agent *a = calloc(1, sizeof(*a));
 
-	if ((*out = a) == NULL)
+	*out = a;
+	if (a == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	a->connect = connect;
 	a->arg = arg;

@@ -208,7 +208,7 @@ read_serial(const struct ek_cert *cert, char serial[EK_SERIAL_SIZE],
 	X509 *x = d2i_X509(NULL, &p, (long)cert->size);
 	BIGNUM *n = x != NULL ? ASN1_INTEGER_to_BN(X509_get0_serialNumber(x),
 	    NULL) : NULL;
-	uint8_t raw[(EK_SERIAL_SIZE - 1) / 2];
+	uint8_t raw[(EK_SERIAL_SIZE - 1) / 2] = { 0 };
 	int size = n != NULL ? BN_num_bytes(n) : 0, rc = 0;
 
 	if (size <= 0 || size > (int)sizeof(raw))

@@ -20,7 +20,8 @@ struct wire {
 };
 
 static const struct field fields[] = {
-	{ "nodes", FIELD_JSON, FIELD_AT(struct wire, nodes), FIELD_NEEDED },
+	{ "nodes", FIELD_JSON, FIELD_JSON_AT(struct wire, nodes),
+	    FIELD_NEEDED },
 	{ "ca", FIELD_TEXT, FIELD_AT(struct wire, ca),
 	    FIELD_NEEDED | FIELD_LINES },
 	{ "certificate", FIELD_TEXT, FIELD_AT(struct wire, certificate),

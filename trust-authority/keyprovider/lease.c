@@ -31,7 +31,7 @@ struct leases {
 };
 
 static const struct field leases_fields[] = {
-	{ "vms", FIELD_JSON, FIELD_AT(struct leases, vms), FIELD_NEEDED },
+	{ "vms", FIELD_JSON, FIELD_JSON_AT(struct leases, vms), FIELD_NEEDED },
 };
 
 void

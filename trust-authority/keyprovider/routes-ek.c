@@ -22,8 +22,8 @@ struct body {
 };
 
 static const struct field fields[] = {
-	{ "eks", FIELD_JSON, FIELD_AT(struct body, eks), FIELD_NEEDED },
-	{ "tpm", FIELD_JSON, FIELD_AT(struct body, tpm), 0 },
+	{ "eks", FIELD_JSON, FIELD_JSON_AT(struct body, eks), FIELD_NEEDED },
+	{ "tpm", FIELD_JSON, FIELD_JSON_AT(struct body, tpm), 0 },
 };
 
 struct tpm {

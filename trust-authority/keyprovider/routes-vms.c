@@ -192,7 +192,7 @@ struct grants {
 };
 
 static const struct field grants_fields[] = {
-	{ "groups", FIELD_JSON, FIELD_AT(struct grants, groups),
+	{ "groups", FIELD_JSON, FIELD_JSON_AT(struct grants, groups),
 	    FIELD_NEEDED },
 	{ "needs_trust", FIELD_FLAG, FIELD_AT(struct grants, needs_trust),
 	    0 },

@@ -77,7 +77,7 @@ read_begun(struct round *r, const json_t *json, struct err *err)
 
 	if (session == NULL || strlen(session) >= sizeof(r->session))
 		return broken(err, "session");
-	strcpy(r->session, session);
+	memcpy(r->session, session, strlen(session) + 1);
 	if (kmxa_bytes(json, "nonce", NONCE_MAX, &r->nonce,
 	    &r->nonce_size) < 0)
 		return broken(err, "nonce");

@@ -53,7 +53,7 @@ sock_listen(const char *path, int *out, struct err *err)
 	if (strlen(path) >= sizeof(at.sun_path))
 		return err_set(err, ERR_USAGE, "the socket's path %s has more "
 		    "than %zu bytes", path, sizeof(at.sun_path) - 1);
-	strcpy(at.sun_path, path);
+	memcpy(at.sun_path, path, strlen(path) + 1);
 	if ((rc = clear_path(&at, err)) < 0)
 		return rc;
 	if ((fd = new_socket(err)) < 0)

@@ -430,11 +430,14 @@ sock_close(struct sock *s)
 	struct event *events[] = { s != NULL ? s->listening : NULL,
 		s != NULL ? s->woken : NULL, s != NULL ? s->term : NULL,
 		s != NULL ? s->interrupt : NULL, s != NULL ? s->hup : NULL };
+	struct connection *c, *next;
 
 	if (s == NULL)
 		return;
-	while (s->first != NULL)
-		connection_end(s->first);
+	for (c = s->first; c != NULL; c = next) {
+		next = c->next;
+		connection_end(c);
+	}
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i] != NULL)
 			event_free(events[i]);
