@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "nvram-crypt/crypto.h"
 #include "vtpm/daemon.h"
 #include "vtpm/listen.h"
 #include "vtpm/monitor-start.h"
-#include "vtpm/notify.h"
 #include "vtpm/sandbox.h"
 #include "vtpm/supervisor.h"
 #include "vtpm/trial.h"

@@ -16,7 +16,8 @@ struct http_server;
 struct http_server_config {
 	const char *address;		/* IP address */
 	unsigned int port;		/* 0: any */
-	const char *certificate, *key;	/* PEM files */
+	const char *certificate, *key;	/* PEM files; with signals the texts
+					 * must stay, as client_ca */
 	const char *client_ca;		/* PEM file, NULL: none asked for */
 	size_t workers;			/* 8 */
 	size_t queue_max;		/* 1024 requests */
@@ -27,7 +28,9 @@ struct http_server_config {
 	/* For a request to come, handshake and pause before it included, and
 	 * for an answer to be taken; 20. */
 	unsigned int request_seconds;
-	bool signals;		/* SIGTERM and SIGINT call http_server_stop */
+	/* SIGTERM and SIGINT call http_server_stop. SIGHUP reads the
+	 * certificates anew, for connections from then on. */
+	bool signals;
 };
 
 /* Listens. service and its routes must stay. */
