@@ -89,12 +89,54 @@ out:
 	return pkey;
 }
 
+static EVP_PKEY *
+pkey_of(OSSL_LIB_CTX *ctx, const struct tpm_public *key)
+{
+	return key->type == TPM_ALG_RSA ? pkey_rsa(ctx, key) :
+	    pkey_ecc(ctx, key);
+}
+
+int
+ek_cert_public_key(OSSL_LIB_CTX *ctx, const struct tpm_public *key,
+    uint8_t **der, size_t *size, struct err *err)
+{
+	EVP_PKEY *pkey = pkey_of(ctx, key);
+	int n = pkey != NULL ? i2d_PUBKEY(pkey, der) : -1;
+
+	EVP_PKEY_free(pkey);
+	if (n <= 0)
+		return crypto_error(err, "cannot write the EK's public key");
+	*size = (size_t)n;
+	return 0;
+}
+
+int
+ek_cert_check(OSSL_LIB_CTX *ctx, const struct tpm_public *key,
+    const uint8_t *der, size_t size, struct err *err)
+{
+	const unsigned char *p = der;
+	EVP_PKEY *pkey = pkey_of(ctx, key);
+	X509 *x = X509_new_ex(ctx, NULL);
+	int rc = 0;
+
+	if (size > EK_CERT_MAX)
+		rc = err_set(err, ERR_REFUSED, "the EK certificate has %zu "
+		    "bytes, and an NV index holds %u", size, EK_CERT_MAX);
+	else if (x == NULL || d2i_X509(&x, &p, (long)size) == NULL ||
+	    p != der + size || pkey == NULL ||
+	    EVP_PKEY_eq(X509_get0_pubkey(x), pkey) != 1)
+		rc = err_set(err, ERR_REFUSED, "what came as the EK's "
+		    "certificate is none for this EK");
+	X509_free(x);
+	EVP_PKEY_free(pkey);
+	return rc;
+}
+
 static int
 set_key(X509 *x, OSSL_LIB_CTX *ctx, const struct tpm_public *key,
     struct err *err)
 {
-	EVP_PKEY *pkey = key->type == TPM_ALG_RSA ? pkey_rsa(ctx, key) :
-	    pkey_ecc(ctx, key);
+	EVP_PKEY *pkey = pkey_of(ctx, key);
 	int rc = 0;
 
 	if (pkey == NULL || X509_set_pubkey(x, pkey) != 1)

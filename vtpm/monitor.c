@@ -26,7 +26,7 @@
 
 /* Places in the poll set. */
 enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_LISTEN_PID, P_TRIAL,
-	P_SUPERVISOR, P_CLIENTS,
+	P_SUPERVISOR, P_AGENT, P_CLIENTS,
 	P_LAST = P_CLIENTS + MONITOR_CLIENTS };
 
 uint64_t
@@ -241,6 +241,8 @@ poll_set(const struct monitor *m, struct pollfd *p)
 		m->upgrade.sock : -1, POLLIN, 0 };
 	p[P_SUPERVISOR] = (struct pollfd){ m->ending ? -1 : m->supervisor,
 		POLLIN, 0 };
+	p[P_AGENT] = (struct pollfd){ alone ? -1 : agent_fd(m->agent), POLLIN,
+		0 };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++) {
 		const struct client *c = &m->clients[i];
 
@@ -281,6 +283,8 @@ patience(const struct monitor *m)
 	uint64_t now = monitor_now();
 	uint64_t until = m->disowned ? UINT64_MAX : m->look_at;
 
+	if (!m->disowned && agent_due(m->agent) < until)
+		until = agent_due(m->agent);
 	if (m->order.active && m->order.deadline < until)
 		until = m->order.deadline;
 	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline < until)
@@ -298,6 +302,10 @@ on_deadline(struct monitor *m)
 	if (m->look_at <= now && !m->disowned)
 		m->look_at = storage_look(m->storage) ? UINT64_MAX :
 		    now + LOOK_MS;
+	if (!m->disowned) {
+		agent_tick(m->agent);
+		(void)storage_fenced(m->storage);
+	}
 	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline <= now) {
 		upgrade_trial_answered(m);
 		next_order(m);
@@ -320,6 +328,7 @@ monitor_run(struct monitor *m)
 {
 	struct pollfd p[P_LAST];
 	struct err err = { 0 };
+	int rc;
 
 	if (m->upgrade.state == UPGRADE_TAKING_OVER)
 		upgrade_finish(m);
@@ -335,6 +344,11 @@ monitor_run(struct monitor *m)
 			break;
 		if (p[P_SIGNAL].revents != 0)
 			on_signal(m);
+		/* Before anything is written. */
+		if (p[P_AGENT].revents != 0) {
+			agent_readable(m->agent);
+			(void)storage_fenced(m->storage);
+		}
 		/* Needs before answers: a worker sends its last need before it
 		 * answers the order. */
 		if (p[P_NEEDS].revents != 0 && monitor_serve_need(m) < 0)
@@ -366,11 +380,12 @@ monitor_run(struct monitor *m)
 			client_close(&m->clients[i]);
 	if (m->disowned) {
 		storage_abandon(m->storage);
-	} else if (storage_close(m->storage, &err) < 0) {
+	} else if ((rc = storage_close(m->storage, &err)) < 0) {
 		log_error("%s", err.text);
-		m->exit_status = 1;
+		m->exit_status = rc == ERR_STALE ? err_exit_status(rc) : 1;
 	}
 	m->storage = NULL;
+	agent_free(m->agent);
 	channel_close(&m->channel);
 	if (m->disowned && m->exit_status == 0)
 		return SUPERVISOR_HANDED_OVER;

@@ -99,6 +99,13 @@ storage_look(struct storage *s)
 	return fail_now();
 }
 
+bool
+storage_fenced(struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
 int
 storage_close(struct storage *s, struct err *err)
 {
@@ -403,11 +410,12 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 
 int
 storage_adopt(struct storage **out, const struct storage_handover *h,
-    const char *path, struct err *err)
+    const char *path, struct agent *agent, struct err *err)
 {
 	(void)out;
 	(void)h;
 	(void)path;
+	(void)agent;
 	return err_set(err, ERR_UNSUPPORTED, "this one hands over only");
 }
 
