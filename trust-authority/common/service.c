@@ -195,11 +195,12 @@ static int
 start(struct running *r, struct err *err)
 {
 	const struct service_program *p = r->program;
+	const char *target = r->config->log.target;
 	struct err why = { 0 };
 	int rc;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	if ((rc = log_open(r->config->log.target, p->name,
+	if ((rc = log_open(target[0] != '\0' ? target : NULL, p->name,
 	    r->config->log.level, err)) < 0)
 		return rc;
 	if (memory_guard(&why) < 0)
