@@ -39,6 +39,9 @@ int ek_cert_public_key(OSSL_LIB_CTX *ctx, const struct tpm_public *key,
 int ek_cert_check(OSSL_LIB_CTX *ctx, const struct tpm_public *key,
     const uint8_t *der, size_t size, struct err *err);
 
+/* key: an RSA or EC public key of ek_ca_context(ca). */
+int ek_cert_make_for(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
+    EVP_PKEY *key, struct ek_cert *out, struct err *err);
 int ek_cert_make(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
     const struct tpm_public *key, struct ek_cert *out, struct err *err);
 

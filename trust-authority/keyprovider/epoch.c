@@ -154,6 +154,8 @@ enum epoch_step
 epoch_release(struct epoch_record *r, const struct epoch_claim *left,
     bool synced, const struct epoch_asker *who)
 {
+	bool accept;
+
 	/* Done, and its answer was lost. Who else knows the digest of what
 	 * lies there changes nothing by saying so. */
 	if (r->owner.host[0] == '\0' && r->clean && r->epoch == left->epoch &&

@@ -103,14 +103,15 @@ vm_read(const json_t *json, const char *uuid, struct vm *vm, struct err *err)
 	const char *title, *by;
 	const json_t *groups, *keks, *serials = NULL;
 	json_int_t created, shredded;
-	int trust;
+	int trust, forgotten = 0;
 
 	*vm = (struct vm){ 0 };
 	if (copy(vm->uuid, sizeof(vm->uuid), uuid) < 0 ||
 	    json_unpack((json_t *)(uintptr_t)json,
-	    "{s:s s:o s:b s:o s:I s:s s:I s?o !}", "name", &title, "groups",
+	    "{s:s s:o s:b s:o s:I s:s s:I s?o s?b !}", "name", &title, "groups",
 	    &groups, "needs_trust", &trust, "keks", &keks, "created", &created,
-	    "by", &by, "shredded", &shredded, "serials", &serials) < 0 ||
+	    "by", &by, "shredded", &shredded, "serials", &serials,
+	    "forgotten", &forgotten) < 0 ||
 	    copy(vm->title, sizeof(vm->title), title) < 0 ||
 	    copy(vm->by, sizeof(vm->by), by) < 0 ||
 	    read_groups(groups, vm) < 0 || read_keks(keks, vm) < 0 ||
@@ -121,6 +122,7 @@ vm_read(const json_t *json, const char *uuid, struct vm *vm, struct err *err)
 	vm->needs_trust = trust;
 	vm->created = created;
 	vm->shredded = shredded;
+	vm->forgotten = forgotten;
 	return 0;
 }
 
@@ -167,10 +169,11 @@ vm_json(const struct vm *vm)
 		json_array_append_new(keks, kek_json(&vm->keks[i]));
 	for (size_t i = 0; i < vm->serial_count; i++)
 		json_array_append_new(serials, json_string(vm->serials[i]));
-	return json_pack("{ss so sb so sI ss sI so}", "name", vm->title,
+	return json_pack("{ss so sb so sI ss sI so sb}", "name", vm->title,
 	    "groups", groups, "needs_trust", vm->needs_trust, "keks", keks,
 	    "created", (json_int_t)vm->created, "by", vm->by, "shredded",
-	    (json_int_t)vm->shredded, "serials", serials);
+	    (json_int_t)vm->shredded, "serials", serials,
+	    "forgotten", vm->forgotten);
 }
 
 char *

@@ -11,7 +11,10 @@
 #define VM_KIND "vm"
 #define VM_KEY_KIND "vm-key"
 
-#define VM_GROUPS_MAX 16
+#define VM_GROUP_KIND "vm-group"	/* GROUP/UUID: an index */
+#define VM_SHREDDING_KIND "vm-shredding"	/* UUID: KEKs to be destroyed */
+
+#define VM_GROUPS_MAX 8
 #define VM_KEKS_MAX 256		/* kept or destroyed, of one VM */
 #define VM_SERIALS_MAX 256	/* of its EK certificates */
 #define VM_SERIAL_SIZE 41	/* hex, with the NUL */
@@ -45,6 +48,8 @@ struct vm {
 	char (*serials)[VM_SERIAL_SIZE];	/* malloc'ed */
 	size_t serial_count;
 	int64_t created, shredded;	/* shredded: 0, or when */
+	bool forgotten;			/* shredded by its owner: the UUID may
+					 * be used again */
 	char by[VM_BY_SIZE];
 	uint64_t version;		/* of the record; 0: none yet */
 };
