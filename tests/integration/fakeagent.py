@@ -2,6 +2,7 @@
 """A scripted vta-kmxa, trust authority and KMS in one, written from
 doc/authority-protocols.md: "The agent's socket" and "Epochs". It keeps VMs,
 keys and epochs in memory, and does wrong what a test tells it to (rules)."""
+import atexit
 import os
 import select
 import shutil
@@ -72,6 +73,7 @@ class Agent:
         self.ca = None
         self.place = place
         self.start()
+        atexit.register(self.clean)
 
     # -- the socket ----------------------------------------------------------
     def start(self):
