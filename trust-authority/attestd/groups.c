@@ -103,7 +103,7 @@ group_check(struct attestd *d, const struct directory_group *g,
 	if (e.name[0] != '\0')
 		return err_set(err, ERR_EXISTS, "hosts enter the group %s by "
 		    "themselves, and only one group can be so: vtactl group "
-		    "set %s --no-enroll", e.name, e.name);
+		    "set %s --enroll no", e.name, e.name);
 	return 0;
 }
 

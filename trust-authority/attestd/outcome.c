@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "trust-authority/attestd/finish.h"
 #include "trust-authority/attestd/policies.h"
+#include "trust-authority/attestd/refusals.h"
 #include "trust-authority/attestd/signing.h"
 #include "trust-authority/common/audit.h"
 
@@ -241,6 +242,7 @@ outcome_commit(struct attestd *d, struct finish *f, struct err *err)
 	for (int i = 0; i < COMMIT_TRIES; i++) {
 		rc = commit_once(d, f, err);
 		if (rc == 0) {
+			refusals_forget(d->refusals, f->id.host.name);
 			tell(f);
 			return 0;
 		}

@@ -66,6 +66,16 @@ refusals_add(struct refusals *r, const char *name, bool known,
 	pthread_mutex_unlock(&r->lock);
 }
 
+void
+refusals_forget(struct refusals *r, const char *host)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < REFUSALS_MAX; i++)
+		if (strcmp(r->of[true][i].name, host) == 0)
+			r->of[true][i].at = 0;
+	pthread_mutex_unlock(&r->lock);
+}
+
 json_t *
 refusals_of(struct refusals *r, const char *name, int64_t since)
 {

@@ -23,6 +23,8 @@ void refusals_free(struct refusals *r);
  * fingerprint, may be empty. */
 void refusals_add(struct refusals *r, const char *name, bool known,
     const char *ek, const char *address, const char *reason, int64_t now);
+/* It has proven itself since. */
+void refusals_forget(struct refusals *r, const char *host);
 /* A host's last, {reason, address, at}; NULL for none after `since`. */
 json_t *refusals_of(struct refusals *r, const char *name, int64_t since);
 /* The unknown ones: a list of {name, ek, reason, address, at}. */

@@ -72,7 +72,7 @@ fetch(void *arg, uint8_t key[KEK_SIZE], struct err *err)
 	/* What a host would take for its own mistake. */
 	return rc == ERR_NOTFOUND || rc == ERR_REFUSED || rc == ERR_AUTH ||
 	    rc == ERR_FORMAT || rc == ERR_USAGE ?
-	    err_set(err, ERR_CLOSED, "%s", err->text) : rc;
+	    err_as(err, ERR_CLOSED) : rc;
 }
 
 int
@@ -307,5 +307,5 @@ kek_make(struct kmxd *k, struct vm *vm, const char *who, const char *from,
 		return rc;
 	return blame(answer, "kms", rc == ERR_REFUSED || rc == ERR_NOTFOUND ||
 	    rc == ERR_UNSUPPORTED || rc == ERR_FORMAT || rc == ERR_AUTH ?
-	    err_set(err, ERR_CLOSED, "%s", err->text) : rc);
+	    err_as(err, ERR_CLOSED) : rc);
 }

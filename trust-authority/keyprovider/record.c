@@ -55,6 +55,14 @@ record_put(const char *kind, const char *key, const char *text,
 		.value = text, .size = strlen(text), .expect = expect };
 }
 
+int
+err_as(struct err *err, int code)
+{
+	if (err != NULL)
+		err->code = code;
+	return code;
+}
+
 static int
 digit(char c)
 {

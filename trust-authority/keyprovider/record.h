@@ -23,6 +23,10 @@ struct store_op record_put(const char *kind, const char *key,
 /* A member of a record is not what it should be. */
 int record_damaged(const char *kind, const char *key, struct err *err);
 
+/* The same error, of another code: for a peer to whom the first would say
+ * something else. Returns code. */
+int err_as(struct err *err, int code);
+
 /* size bytes from 2 * size lower-case hexadecimal digits, nothing else. */
 int hex_read(const char *text, uint8_t *out, size_t size);
 void hex_write(const uint8_t *data, size_t size, char *out);

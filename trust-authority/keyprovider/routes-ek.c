@@ -233,7 +233,7 @@ get_health(void *ctx, const struct http_request *request,
 	(void)request;
 	if ((rc = store_revision(k->service.store, &revision, err)) == 0)
 		answer->json = json_pack("{ss}", "status", "ok");
-	return rc < 0 ? err_set(err, ERR_BUSY, "%s", err->text) : 0;
+	return rc < 0 ? err_as(err, ERR_BUSY) : 0;
 }
 
 const struct http_route routes_ek[] = {

@@ -246,7 +246,7 @@ unwrap(struct kmxd *k, const struct vm *vm, const uint8_t uuid[UUID_SIZE],
 	rc = vm_key_unwrap(bytes, uuid, wrapped, size, key, err);
 	kek_cache_release(k->keks, entry);
 	/* To a peer ERR_AUTH says that it has to show another token. */
-	return rc == ERR_AUTH ? err_set(err, ERR_KEY, "%s", err->text) : rc;
+	return rc == ERR_AUTH ? err_as(err, ERR_KEY) : rc;
 }
 
 static int

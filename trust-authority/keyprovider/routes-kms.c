@@ -106,8 +106,9 @@ try_it(const struct kms_record *r, struct err *err)
 	if (rc == 0)
 		return 0;
 	/* Not this service's fault, and to be mended by who asks. */
-	return err_set(err, ERR_REFUSED, "the KMS was tried, and is not taken: "
-	    "%s (or add it with --untested)", err->text);
+	err_prefix(err, "the KMS was tried, and is not taken");
+	err_append(err, " (or add it with --untested)");
+	return err_as(err, ERR_REFUSED);
 }
 
 /* The other that was the default, which it is no more. */
@@ -155,8 +156,7 @@ put_record(struct kmxd *k, const struct http_request *request,
 		goto out;
 	if ((json = kms_record_json(r, k->kms_sealing, err)) == NULL ||
 	    (text = record_text(json)) == NULL) {
-		rc = err_set(err, ERR_SYSTEM, "cannot make the record: %s",
-		    err->text);
+		rc = err_set(err, ERR_SYSTEM, "cannot seal the KMS's key");
 		goto out;
 	}
 	ops[0] = record_put(KMS_KIND, r->name, text, STORE_ANY);

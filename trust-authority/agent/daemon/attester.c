@@ -58,11 +58,11 @@ renewal_pause(const struct round_result *r)
 	int64_t left = r->expires - (int64_t)time(NULL), after = r->attest_again;
 	uint64_t ms;
 
-	if (left < 3)
-		left = 3;
-	if (after <= 0 || after > left * 2 / 3)
-		after = left * 2 / 3;
-	ms = (uint64_t)after * 1000;
+	if (left < 1)
+		left = 1;
+	ms = (uint64_t)left * 2000 / 3;
+	if (after > 0 && (uint64_t)after * 1000 < ms)
+		ms = (uint64_t)after * 1000;
 	return ms - random_below(ms / 10 + 1);
 }
 

@@ -142,13 +142,28 @@ call_end(struct authority *a, enum service service, bool answered,
 		    why->text);
 }
 
-/* Whether the node has decided, so that another would say the same. */
+/*
+ * Whether the node has decided, so that another would say the same. "Busy" is
+ * 503 also where it means that somebody else owns the VM: that must never pass
+ * for an authority that is away.
+ */
 static bool
 is_decided(const struct authority_answer *answer, int rc)
 {
 	int status = answer->reply.status;
 
-	return rc == 0 || (status >= 200 && status < 500 && status != 429);
+	if (rc == 0 || (status >= 200 && status < 500 && status != 429))
+		return true;
+	switch (fault_of(answer->json)) {
+	case AGENT_FAULT_HOST:
+	case AGENT_FAULT_POLICY:
+	case AGENT_FAULT_TOKEN:
+	case AGENT_FAULT_GRANT:
+	case AGENT_FAULT_EPOCH:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static int

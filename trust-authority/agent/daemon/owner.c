@@ -115,7 +115,9 @@ reconcile(struct kmxa *k, struct kept_record *r)
 		leases_known(k->leases, r->vm);
 		log_event(LOG_LEVEL_INFO, "agent.reconciled", "vm=%s "
 		    "epoch=%llu", name, (unsigned long long)r->epoch);
-	} else if (rc == ERR_STALE) {
+	} else if (rc == ERR_STALE ||
+	    (rc == ERR_BUSY && why.fault == AGENT_FAULT_EPOCH)) {
+		rc = ERR_STALE;
 		lose(k, r, &why, &err);
 		r->owned = r->dirty = false;
 	} else if (!why.open)
@@ -220,7 +222,10 @@ tell_step(struct kmxa *k, const struct owner_claim *c,
 	if (!r.dirty && r.clean)
 		memcpy(r.base_digest, r.digest, KEPT_DIGEST_SIZE);
 	rc = record_save(k, &r, r.dirty ? err : NULL);
-	return r.dirty ? rc : 0;
+	if (!r.dirty)
+		return 0;
+	keeper_wake(k);
+	return rc;
 }
 
 static void
