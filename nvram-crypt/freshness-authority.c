@@ -77,13 +77,61 @@ report_stale(const struct freshness_claim *c, const struct err *err)
 	    c->epoch, err->text);
 }
 
+static int
+ask_for_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
+    struct agent_message *answer, struct err *err)
+{
+	struct agent_message q = claimed(AGENT_ACQUIRE, c);
+	int rc;
+
+	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
+	if ((rc = ask(fa, &q, AGENT_TIME_KEY, answer, err)) < 0)
+		return rc;
+	if (answer->epoch < c->epoch || answer->epoch == 0 ||
+	    answer->epoch == UINT64_MAX)
+		return err_set(err, ERR_STALE, "the trust authority grants "
+		    "epoch %" PRIu64 " to a file of epoch %" PRIu64,
+		    answer->epoch, c->epoch);
+	return 0;
+}
+
+/* Of an owner on this host that was killed: what it left is the latest, and from
+ * here on nothing that it wrote before. */
+static int
+close_for_it(struct freshness_authority *fa, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct agent_message q = claimed(AGENT_RELEASE, c), answer;
+
+	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
+	q.synced = false;
+	return ask(fa, &q, AGENT_TIME_KEY, &answer, err);
+}
+
+static int
+take_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
+    struct agent_message *answer, struct err *err)
+{
+	int rc = ask_for_epoch(fa, c, answer, err);
+
+	if (rc < 0 || answer->epoch > c->epoch)
+		return rc;
+	if ((rc = close_for_it(fa, c, err)) < 0 ||
+	    (rc = ask_for_epoch(fa, c, answer, err)) < 0)
+		return rc;
+	if (answer->epoch > c->epoch)
+		return 0;
+	return err_set(err, ERR_STALE, "the trust authority grants epoch %"
+	    PRIu64 " a second time", answer->epoch);
+}
+
 /* Whether a restore is accepted is said at the authority, not here. */
 static int
 authority_acquire(struct freshness *f, const struct freshness_claim *c,
     bool accept, struct freshness_grant *grant, struct err *err)
 {
 	struct freshness_authority *fa = (struct freshness_authority *)f;
-	struct agent_message q = claimed(AGENT_ACQUIRE, c), answer;
+	struct agent_message answer;
 	struct err why = { 0 };
 	int rc;
 
@@ -92,14 +140,7 @@ authority_acquire(struct freshness *f, const struct freshness_claim *c,
 	if ((rc = freshness_instance_take(&fa->instance, &fa->config, c->uuid,
 	    err)) < 0)
 		return rc;
-	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
-	if ((rc = ask(fa, &q, AGENT_TIME_KEY, &answer, &why)) == 0 &&
-	    (answer.epoch < c->epoch || answer.epoch == 0 ||
-	    answer.epoch == UINT64_MAX))
-		rc = err_set(&why, ERR_STALE, "the trust authority grants "
-		    "epoch %" PRIu64 " to a file of epoch %" PRIu64,
-		    answer.epoch, c->epoch);
-	if (rc < 0) {
+	if ((rc = take_epoch(fa, c, &answer, &why)) < 0) {
 		if (rc == ERR_STALE)
 			report_stale(c, &why);
 		freshness_instance_drop(&fa->instance, false);

@@ -234,7 +234,8 @@ class Agent:
     def acquire(self, client, r):
         vm = self.vm(r)
         epoch, digest, inst = r.number("Q"), r.take(32), r.take(16)
-        if vm["owner"] == inst and not vm["confirmed"]:
+        if vm["owner"] == inst and \
+                vm["uuid"] not in self.accept_restore:
             self.judge(vm, epoch, digest)
             return struct.pack(">QBI", vm["epoch"], vm["was_synced"], 60)
         if vm["owner"] not in (None, inst):
