@@ -66,6 +66,7 @@ class Authority:
         self.vms = {}               # uuid: {epoch, digest, clean, owner, ...}
         self.keys = {}              # wrapped: key
         self.lease = 60
+        self.busy = 409
         self.token_seconds = 600
         self.attest_again = None
         self.pcrs = "sha256:0,1,2,3,4,5,6,7,8,9,12,14"
@@ -247,10 +248,10 @@ class Authority:
         if bearer not in self.tokens:
             raise Problem(401, "auth", "token", "no such token")
         key, expires, accepted, host = self.tokens[bearer]
-        if path == ["leases"]:
-            return 200, {"vms": [self.renew(v) for v in body["vms"]]}
         if time.time() >= expires:
             raise Problem(401, "auth", "token", "the token has ended")
+        if path == ["leases"]:
+            return 200, {"vms": [self.renew(v) for v in body["vms"]]}
         if not accepted:
             raise Problem(403, "refused", "policy",
                           "this VM needs a trusted host")
@@ -319,7 +320,7 @@ class Authority:
         owner = vm["owner"]
         if owner is not None and owner[0] != body["instance"] and \
                 time.time() < owner[1]:
-            raise Problem(503, "busy", "epoch", "owned by another")
+            raise Problem(self.busy, "busy", "epoch", "owned by another")
         self.fresh(vm, body)
         if owner is None or owner[0] != body["instance"]:
             vm.update(epoch=vm["epoch"] + 1, clean=False, confirmed=False)

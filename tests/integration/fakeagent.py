@@ -123,8 +123,12 @@ class Agent:
                     data = s.recv(65536)
                 except OSError:
                     data = b""
-                if not data or not self.serve(s, data):
-                    self.drop(s)
+                try:
+                    if data and self.serve(s, data):
+                        continue
+                except OSError:
+                    pass	# it has gone meanwhile
+                self.drop(s)
 
     def drop(self, client):
         self.clients.pop(client, None)

@@ -239,10 +239,12 @@ any(unsigned int n)
 	return (unsigned int)(seed >> 33) % n;
 }
 
-/* A file, and what the rules cannot see: which confirmed opening it is of. */
+/* A file, and what the rules cannot see: which opening wrote it, and, where
+ * that may not have been confirmed, which confirmed one came before it. After a
+ * crash any file of the last opening is taken, the first of it too. */
 struct file {
 	struct epoch_claim says;
-	unsigned int opening;
+	uint64_t opening, after;
 };
 
 struct host {
@@ -258,8 +260,8 @@ struct world {
 	struct file disk, copies[COPIES];
 	struct host hosts[HOSTS];
 	int64_t now;
-	unsigned int openings;		/* confirmed; the last one's number */
-	unsigned int accepted, taken;
+	uint64_t opening;		/* the last that was confirmed */
+	unsigned int accepted, taken, openings;
 	bool closed;			/* cleanly, leaving: */
 	struct epoch_claim left;
 	bool forgiven;			/* an administrator accepts what comes */
@@ -277,7 +279,6 @@ do_acquire(struct world *w, struct host *h)
 {
 	uint64_t before = w->record.epoch;
 	enum epoch_verdict v;
-	bool accept = w->record.accept;
 
 	if (h->at != IDLE)
 		return;
@@ -288,22 +289,28 @@ do_acquire(struct world *w, struct host *h)
 	    "epochs go up");
 	/* What follows the last confirmed opening, and after a clean close
 	 * only what it left: or an administrator's word. */
-	if (!accept) {
-		cr_assert_eq(w->disk.opening, w->openings, "an older copy was "
-		    "taken");
+	if (v == EPOCH_FRESH) {
+		cr_assert(w->disk.opening == w->opening ||
+		    w->disk.after == w->opening, "an older copy was taken");
 		cr_assert(!w->closed || w->disk.says.epoch > w->left.epoch ||
 		    memcmp(&w->left, &w->disk.says, sizeof(w->left)) == 0,
 		    "a fork was taken");
 		w->taken++;
 	} else {
-		/* From here on this copy is the one. */
+		/* From here on this copy is the one, wherever it lies. */
 		w->accepted++;
-		w->openings++;
-		w->disk.opening = w->openings;
+		w->opening = UINT32_MAX + (uint64_t)w->accepted;
+		for (size_t i = 0; i < COPIES; i++)
+			if (memcmp(&w->copies[i].says, &w->disk.says,
+			    sizeof(w->disk.says)) == 0)
+				w->copies[i].opening = w->opening;
+		w->disk.opening = w->opening;
 		w->closed = true;
 		w->left = w->disk.says;
 	}
 	h->file = w->disk;
+	if (h->file.opening == w->opening)
+		h->file.after = w->opening;
 	h->epoch = w->record.epoch;
 	h->lease_until = w->now + LEASE;
 	h->at = GRANTED;
@@ -314,6 +321,7 @@ do_step(struct world *w, struct host *h)
 {
 	if (h->at == GRANTED) {
 		h->file.says.epoch = h->epoch;
+		h->file.opening = h->epoch;
 		touch(&h->file);
 		w->disk = h->file;	/* also of one that comes late */
 		h->at = WRITTEN;
@@ -323,7 +331,8 @@ do_step(struct world *w, struct host *h)
 			h->at = IDLE;
 			return;
 		}
-		h->file.opening = ++w->openings;
+		h->file.after = w->opening = h->epoch;
+		w->openings++;
 		w->closed = false;
 		w->disk = h->file;
 		h->at = OPEN;
@@ -342,7 +351,7 @@ do_release(struct world *w, struct host *h)
 	if (epoch_release(&w->record, &h->file.says, true, &h->who) !=
 	    EPOCH_DONE)
 		return;
-	cr_assert_eq(h->file.opening, w->openings);
+	cr_assert_eq(h->file.opening, w->opening);
 	w->disk = h->file;
 	w->closed = true;
 	w->left = h->file.says;

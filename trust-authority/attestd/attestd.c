@@ -110,6 +110,23 @@ text_cut(char *out, size_t room, const char *text)
 	out[n] = '\0';
 }
 
+const char *
+fault_of_host(int code)
+{
+	switch (code) {
+	case ERR_AUTH:
+	case ERR_FORMAT:
+	case ERR_NOTFOUND:
+	case ERR_REFUSED:
+	case ERR_STALE:
+	case ERR_UNSUPPORTED:
+	case ERR_USAGE:
+		return "host";
+	default:
+		return NULL;
+	}
+}
+
 int
 version_check(uint64_t is, int64_t wanted, const char *what, struct err *err)
 {

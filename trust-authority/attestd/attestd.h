@@ -49,6 +49,10 @@ int64_t attestd_now_ms(void);
  * question mark: for names of ours and reasons. */
 void text_cut(char *out, size_t room, const char *text);
 
+/* "host" where an error of this code is a host's own doing; else NULL: a store
+ * that fails must not look like a host that lost its trust. */
+const char *fault_of_host(int code);
+
 /* ERR_STALE where an administrator says which version of a record is to be
  * changed (0: any), and it is another one now. */
 int version_check(uint64_t is, int64_t wanted, const char *what,

@@ -226,11 +226,11 @@ begin(struct attestd *d, struct begin *b, const struct http_request *r,
 
 	if ((rc = read_body(b, r, err)) < 0)
 		return rc;
-	a->fault = "host";
 	if ((rc = read_keys(b, err)) < 0 ||
-	    (rc = identify(d, &b->claimant, &b->id, err)) < 0)
+	    (rc = identify(d, &b->claimant, &b->id, err)) < 0) {
+		a->fault = fault_of_host(rc);
 		return rc;
-	a->fault = NULL;
+	}
 	if ((rc = make_session(d, b, err)) < 0 ||
 	    (rc = find_needs(d, b, err)) < 0)
 		return rc;
@@ -264,7 +264,7 @@ HANDLER(begin_handle)
 	if ((rc = turns_take(d->turns, r->peer.address, err)) == 0) {
 		rc = begin(d, b, r, a, err);
 		turns_give(d->turns, r->peer.address);
-		if (rc < 0)
+		if (a->fault != NULL)
 			note_refusal(d, b, r, err);
 	}
 	secret_free(b->secret);

@@ -59,7 +59,7 @@ capture_read(struct store *store, const char *host, struct capture *c,
 	if ((rc = store_get(store, KIND_CAPTURE, host, &r, err)) == 0) {
 		json = json_loadb(r.value, r.size, 0, NULL);
 		rc = fields_read(json, fields, FIELDS_COUNT(fields), c,
-		    ERR_FORMAT, "the record of a capture", err);
+		    ERR_INTERNAL, "the record of a capture", err);
 		c->version = r.version;
 	}
 	if (rc == 0 && strcmp(c->state, WAITING) == 0 &&

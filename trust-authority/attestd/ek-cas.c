@@ -53,16 +53,18 @@ add(void *arg, const struct store_record *r, struct err *err)
 {
 	json_t *json = json_loadb(r->value, r->size, 0, NULL);
 	const char *pem = json_string_value(json_object_get(json, "pem"));
+	struct err why = { 0 };
 	int rc;
 
 	if (pem == NULL)
-		rc = err_set(err, ERR_FORMAT, "it has no certificate");
+		rc = err_set(&why, ERR_FORMAT, "it has no certificate");
 	else
-		rc = ek_trust_add_pem(arg, pem, strlen(pem), err);
+		rc = ek_trust_add_pem(arg, pem, strlen(pem), &why);
 	json_decref(json);
 	if (rc < 0)
-		err_prefix(err, "the record %s/%s", KIND_EK_CA, r->key);
-	return rc;
+		return err_set(err, ERR_INTERNAL, "the record %s/%s is "
+		    "damaged: %s", KIND_EK_CA, r->key, why.text);
+	return 0;
 }
 
 static int

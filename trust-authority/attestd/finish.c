@@ -177,19 +177,23 @@ finish(struct attestd *d, struct finish *f, const struct http_request *r,
 	struct err why = { 0 };
 	int rc;
 
-	a->fault = "host";
 	f->address = r->peer.address;
 	if ((rc = prove(d, f, r, err)) < 0 && !f->proven) {
-		note_refusal(d, f, r, err);
+		a->fault = fault_of_host(rc);
+		if (a->fault != NULL)
+			note_refusal(d, f, r, err);
 		return rc;
 	}
-	a->fault = NULL;
 	if (rc < 0) {
 		/* It is that host, and its logs are no logs. */
+		a->fault = fault_of_host(rc);
+		if (a->fault == NULL)
+			return rc;
 		outcome_refuse(f, err->text);
-		rc = outcome_commit(d, f, &why);
-		a->fault = "host";
-		return rc < 0 && err->code == 0 ? rc : err->code;
+		if (outcome_commit(d, f, &why) < 0)
+			log_warning("it is not recorded that %s was refused: "
+			    "%s", f->id.host.name, why.text);
+		return rc;
 	}
 	if (!f->id.enroll)
 		capture_take(d, f->id.host.name, f->attestation);

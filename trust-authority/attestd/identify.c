@@ -61,7 +61,7 @@ check_certificate(struct attestd *d, const struct claimant *c,
 		    "you have made sure that it is that host's");
 	if (base64url_decode(h->ek_certificate, strlen(h->ek_certificate),
 	    imported, &size) < 0)
-		return err_set(err, ERR_FORMAT, "the EK certificate in the "
+		return err_set(err, ERR_INTERNAL, "the EK certificate in the "
 		    "record of the host %s is damaged; import it again",
 		    h->name);
 	return ek_cas_verify(d->ek_cas, imported, size, c->intermediates,

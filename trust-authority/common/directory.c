@@ -94,7 +94,7 @@ record_read(const char *kind, const struct store_record *r,
 	int rc;
 
 	snprintf(what, sizeof(what), "the record %s/%s", kind, r->key);
-	rc = fields_read(json, fields, count, into, ERR_FORMAT, what, err);
+	rc = fields_read(json, fields, count, into, ERR_INTERNAL, what, err);
 	if (keep != NULL && rc == 0)
 		*keep = json;
 	else
@@ -107,7 +107,7 @@ key_copy(const char *kind, const struct store_record *r, char *out,
     size_t room, struct err *err)
 {
 	if (strlen(r->key) >= room)
-		return err_set(err, ERR_FORMAT, "the key of the record %s/%s "
+		return err_set(err, ERR_INTERNAL, "the key of the record %s/%s "
 		    "is too long", kind, r->key);
 	memcpy(out, r->key, strlen(r->key) + 1);
 	return 0;
@@ -216,10 +216,10 @@ directory_attested_read(const struct store_record *r,
 	    (rc = record_read(KIND_ATTESTED, r, attested_fields,
 	    FIELDS_COUNT(attested_fields), t, &json, err)) < 0 ||
 	    (t->clock != NULL && (rc = fields_read(t->clock, clock_fields,
-	    FIELDS_COUNT(clock_fields), &t->a, ERR_FORMAT, "a clock",
+	    FIELDS_COUNT(clock_fields), &t->a, ERR_INTERNAL, "a clock",
 	    err)) < 0) ||
 	    (t->agent != NULL && (rc = fields_read(t->agent, agent_fields,
-	    FIELDS_COUNT(agent_fields), &t->a, ERR_FORMAT, "an agent",
+	    FIELDS_COUNT(agent_fields), &t->a, ERR_INTERNAL, "an agent",
 	    err)) < 0))
 		goto out;
 	*out = t->a;
@@ -309,7 +309,7 @@ directory_group_read(const struct store_record *r,
 	    err)) < 0 ||
 	    (rc = record_read(KIND_GROUP, r, group_fields,
 	    FIELDS_COUNT(group_fields), &t, &json, err)) < 0 ||
-	    (rc = directory_group_policies(&t.g, t.policies, ERR_FORMAT,
+	    (rc = directory_group_policies(&t.g, t.policies, ERR_INTERNAL,
 	    err)) < 0)
 		goto out;
 	*out = t.g;

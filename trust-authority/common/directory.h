@@ -3,9 +3,9 @@
  * The records that vta-attestd and vta-kmxd share (doc/authority-protocols.md,
  * "Records in the store"): who administers, which hosts there are, what became
  * of their last attestation. A struct is read from one record and remembers its
- * version, with which it is to be committed. Each has its _get (ERR_NOTFOUND),
- * _read for a record of a list, and _op, which makes the text of a commit's
- * operation; the caller frees op->value.
+ * version, with which it is to be committed. Each has its _get (ERR_NOTFOUND;
+ * ERR_INTERNAL where it is damaged), _read for a record of a list, and _op,
+ * which makes the text of a commit's operation; the caller frees op->value.
  */
 #ifndef TRUST_AUTHORITY_COMMON_DIRECTORY_H
 #define TRUST_AUTHORITY_COMMON_DIRECTORY_H

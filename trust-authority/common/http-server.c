@@ -22,6 +22,8 @@
 #include "trust-authority/common/http-tls.h"
 #include "trust-authority/common/http-work.h"
 
+#define BODY_ROOM (1u << 20)	/* beside the largest body: headers, others */
+
 /* A request from when it has come to when its answer has gone to libevent. */
 struct exchange {
 	struct http_server *server;
@@ -350,6 +352,9 @@ set_limits(struct http_server *s, const struct http_server_config *config)
 	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST |
 	    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE);
 	s->connections.request.tv_sec = seconds;
+	s->connections.bodies_max = or_default(config->bodies_max, 128u << 20);
+	if (s->connections.bodies_max < body_max + BODY_ROOM)
+		s->connections.bodies_max = body_max + BODY_ROOM;
 	s->connections.max = or_default(config->connections, 4096);
 	s->connections.per_peer =
 	    or_default(config->connections_per_peer, 64);

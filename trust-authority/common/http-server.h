@@ -25,6 +25,9 @@ struct http_server_config {
 	/* By address, IPv6 by /64; 64. */
 	size_t connections_per_peer;
 	size_t header_max;		/* 16 KiB */
+	/* Bytes of requests that have not been answered, in all; 128 MiB, or
+	 * the largest body of the routes if that is more. */
+	size_t bodies_max;
 	/* For a request to come, handshake and pause before it included, and
 	 * for an answer to be taken; 20. */
 	unsigned int request_seconds;

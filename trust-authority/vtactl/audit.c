@@ -199,6 +199,17 @@ column_who(const json_t *row, char *out, size_t room)
 }
 
 static void
+column_detail(const json_t *row, char *out, size_t room)
+{
+	const json_t *detail = json_object_get(row, "detail");
+	char *text = detail != NULL ? json_dumps(detail, JSON_COMPACT |
+	    JSON_SORT_KEYS) : NULL;
+
+	clean_text(text != NULL ? text : "-", out, room);
+	free(text);
+}
+
+static void
 print(const json_t *answer)
 {
 	static const struct column columns[] = {
@@ -206,9 +217,10 @@ print(const json_t *answer)
 		{ "WHO", NULL, column_who }, { "FROM", "from", NULL },
 		{ "WHAT", "what", NULL }, { "OBJECT", "object", NULL },
 		{ "RESULT", "result", NULL },
+		{ "DETAIL", NULL, column_detail },
 	};
 
-	print_table(json_object_get(answer, "records"), columns, 7);
+	print_table(json_object_get(answer, "records"), columns, 8);
 	if (json_is_true(json_object_get(answer, "verified")))
 		printf("\nNone is missing or changed, up to record %lld, whose "
 		    "hash is\n%s.\nThe log elsewhere (event=audit) says "

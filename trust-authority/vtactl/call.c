@@ -42,8 +42,9 @@ vtactl_configure(struct vtactl *v, struct err *err)
 	rc = authority_config_read(file, 0, keys,
 	    sizeof(keys) / sizeof(keys[0]), &v->config, err);
 	if (rc < 0 && access(file, F_OK) < 0)
-		return err_append(err, "; vtactl init makes one, on the "
-		    "authority's machine; --config names another");
+		return err_set(err, ERR_NOTFOUND, "there is no configuration "
+		    "file %s; vtactl init makes one, on the authority's "
+		    "machine; --config names another", file);
 	if (rc < 0)
 		return rc;
 	/* libcurl's word for a file that cannot be read names no file. */
@@ -79,7 +80,7 @@ add_advice(const struct http_reply *reply, int rc, struct err *err)
 	if (reply->maybe_done)
 		(void)err_append(err, "; it may have been done all the same: "
 		    "look before you repeat it");
-	else if (reply->status == 403 || reply->status == 401)
+	else if (rc == ERR_REFUSED && strstr(err->text, "has no role") != NULL)
 		(void)err_append(err, "; vtactl admin list shows who may do "
 		    "what, to those who may see it");
 	return rc;

@@ -78,24 +78,23 @@ add(struct vtactl *v, struct err *err)
 	    "KMS %s is added; it answered.", name);
 }
 
+/* The service's own word for each node, once it has tried it. */
 static void
 column_nodes(const json_t *row, char *out, size_t room)
 {
-	const json_t *list = json_object_get(row, "nodes"), *node;
+	const json_t *state = json_object_get(row, "state"), *node;
 	size_t used = 0, i;
 
+	if (!json_is_array(state)) {
+		member_text(row, "nodes", out, room);
+		return;
+	}
 	snprintf(out, room, "-");
-	json_array_foreach((json_t *)(uintptr_t)list, i, node) {
-		const char *name = json_is_string(node) ?
-		    json_string_value(node) : text_of(node, "node");
-		const char *state = json_is_object(node) ?
-		    text_of(node, "state") : "";
-
+	json_array_foreach((json_t *)(uintptr_t)state, i, node)
 		if (used < room)
 			used += (size_t)snprintf(out + used, room - used,
-			    "%s%s%s%s", i > 0 ? ", " : "", name,
-			    state[0] != '\0' ? " " : "", state);
-	}
+			    "%s%s %s", i > 0 ? ", " : "", text_of(node,
+			    "name"), text_of(node, "health"));
 }
 
 static void
@@ -103,10 +102,10 @@ print_kms(const json_t *answer)
 {
 	static const struct column columns[] = {
 		{ "NAME", "name", NULL }, { "DEFAULT", "default", NULL },
-		{ "STATE", "state", NULL }, { "NODES", NULL, column_nodes },
+		{ "NODES", NULL, column_nodes },
 	};
 
-	print_table(rows_of((json_t *)(uintptr_t)answer, "kms"), columns, 4);
+	print_table(rows_of((json_t *)(uintptr_t)answer, "kms"), columns, 3);
 }
 
 static int

@@ -165,6 +165,19 @@ column_added(const json_t *row, char *out, size_t room)
 	member_time(row, "added", out, room);
 }
 
+static bool
+list_has(const json_t *list, const char *name)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, one)
+		if (json_is_string(one) &&
+		    strcmp(json_string_value(one), name) == 0)
+			return true;
+	return false;
+}
+
 static void
 column_digest(const json_t *row, char *out, size_t room)
 {
@@ -186,6 +199,31 @@ print_policies(const json_t *answer)
 	    6);
 }
 
+/* Which groups have approved it is with the groups. */
+static int
+add_groups(struct vtactl *v, json_t *policies, struct err *err)
+{
+	json_t *answer, *group, *policy;
+	size_t i, k;
+	int rc;
+
+	if ((rc = vtactl_call(v, SERVICE_ATTESTD, HTTP_GET, NULL, &answer, err,
+	    "/v1/groups")) < 0)
+		return rc;
+	json_array_foreach(policies, i, policy) {
+		json_t *names = json_array();
+
+		json_array_foreach(rows_of(answer, "groups"), k, group)
+			if (list_has(json_object_get(group, "policies"),
+			    text_of(policy, "name")))
+				json_array_append(names, json_object_get(group,
+				    "name"));
+		json_object_set_new(policy, "groups", names);
+	}
+	json_decref(answer);
+	return 0;
+}
+
 static int
 list(struct vtactl *v, struct err *err)
 {
@@ -195,6 +233,10 @@ list(struct vtactl *v, struct err *err)
 	if ((rc = vtactl_call(v, SERVICE_ATTESTD, HTTP_GET, NULL, &answer, err,
 	    "/v1/policies")) < 0)
 		return rc;
+	if ((rc = add_groups(v, rows_of(answer, "policies"), err)) < 0) {
+		json_decref(answer);
+		return rc;
+	}
 	return print_result(v, answer, print_policies, err);
 }
 

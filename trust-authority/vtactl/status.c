@@ -12,6 +12,12 @@ column_since(const json_t *row, char *out, size_t room)
 }
 
 static void
+column_at(const json_t *row, char *out, size_t room)
+{
+	member_time(row, "at", out, room);
+}
+
+static void
 column_token(const json_t *row, char *out, size_t room)
 {
 	member_time(row, "token_expires", out, room);
@@ -36,19 +42,20 @@ print_hosts(json_t *hosts)
 static void
 print_alarms(const json_t *alarms)
 {
+	char since[64], object[256], text[512];
 	const json_t *alarm;
-	char text[512];
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)alarms, i, alarm) {
-		if (json_is_string(alarm))
-			clean_text(json_string_value(alarm), text,
-			    sizeof(text));
-		else if (text_of(alarm, "text")[0] != '\0')
-			member_text(alarm, "text", text, sizeof(text));
-		else
-			member_text(alarm, "name", text, sizeof(text));
-		printf("ALARM: %s\n", text);
+		member_text(alarm, "object", object, sizeof(object));
+		member_text(alarm, "text", text, sizeof(text));
+		member_time(alarm, "since", since, sizeof(since));
+		printf("ALARM: %s", text_of(alarm, "alarm"));
+		if (strcmp(object, "-") != 0)
+			printf(" %s", object);
+		if (strcmp(since, "-") != 0)
+			printf(" since %s", since);
+		printf(": %s\n", text);
 	}
 }
 
@@ -66,27 +73,84 @@ print_service(const json_t *status, const char *service)
 	}
 }
 
+/* {"main": {"nodes": [...]}} as rows. */
+static json_t *
+kms_rows(const json_t *kms)
+{
+	json_t *rows = json_array(), *one, *node;
+	const char *name;
+	size_t i;
+
+	json_object_foreach((json_t *)(uintptr_t)kms, name, one)
+		json_array_foreach(json_object_get(one, "nodes"), i, node) {
+			json_t *row = json_copy(node);
+
+			json_object_set_new(row, "kms", json_string(name));
+			json_array_append_new(rows, row);
+		}
+	return rows;
+}
+
 static void
 print_kms(const json_t *kms)
 {
 	static const struct column columns[] = {
-		{ "KMS", "kms", NULL }, { "NODE", "node", NULL },
-		{ "STATE", "state", NULL }, { "ERROR", "error", NULL },
+		{ "KMS", "kms", NULL }, { "NODE", "name", NULL },
+		{ "STATE", "health", NULL }, { "SINCE", NULL, column_since },
+		{ "ERROR", "error", NULL },
 	};
+	json_t *rows = kms_rows(kms);
 
 	putchar('\n');
-	if (json_array_size(kms) == 0)
+	if (json_array_size(rows) == 0)
 		printf("No KMS yet: vtactl kms add.\n");
 	else
-		print_table(kms, columns, 4);
+		print_table(rows, columns, 5);
+	json_decref(rows);
+}
+
+/* A host that was imported since is no news. */
+static bool
+is_known(const json_t *hosts, const json_t *stranger)
+{
+	const json_t *host;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)hosts, i, host)
+		if (strcmp(text_of(host, "name"), text_of(stranger,
+		    "name")) == 0 && number_of(host, "last") >=
+		    number_of(stranger, "at"))
+			return true;
+	return false;
+}
+
+static void
+print_strangers(const json_t *hosts, const json_t *unknown)
+{
+	json_t *rows = json_array(), *stranger;
+	static const struct column columns[] = {
+		{ "NOT KNOWN", "name", NULL }, { "FROM", "address", NULL },
+		{ "TRIED", NULL, column_at }, { "WHY NOT", "reason", NULL },
+	};
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)unknown, i, stranger)
+		if (!is_known(hosts, stranger))
+			json_array_append(rows, stranger);
+	if (json_array_size(rows) > 0) {
+		putchar('\n');
+		print_table(rows, columns, 4);
+	}
+	json_decref(rows);
 }
 
 static void
 print_status(const json_t *status)
 {
-	json_t *hosts = json_object_get(json_object_get(status, "attestd"),
-	    "hosts");
-	const json_t *kmxd = json_object_get(status, "kmxd");
+	const json_t *attestd = json_object_get(status, "attestd");
+	const json_t *kms = json_object_get(json_object_get(status, "kmxd"),
+	    "kms");
+	json_t *hosts = json_object_get(attestd, "hosts");
 
 	print_alarms(json_object_get(status, "alarms"));
 	print_service(status, "attestd");
@@ -94,9 +158,10 @@ print_status(const json_t *status)
 	if (json_is_array(hosts)) {
 		putchar('\n');
 		print_hosts(hosts);
+		print_strangers(hosts, json_object_get(attestd, "unknown"));
 	}
-	if (json_is_array(json_object_get(kmxd, "nodes")))
-		print_kms(json_object_get(kmxd, "nodes"));
+	if (json_is_object(kms))
+		print_kms(kms);
 }
 
 /* One that does not answer is shown, and hides nothing of the other. */
@@ -115,7 +180,7 @@ ask(struct vtactl *v, enum service service, const char *name, json_t *alarms)
 	v->fault[0] = '\0';
 	clean_text(err.text, clean, sizeof(clean));
 	snprintf(line, sizeof(line), "%s cannot be reached", name);
-	json_array_append_new(alarms, json_pack("{s:s, s:s}", "name",
+	json_array_append_new(alarms, json_pack("{s:s, s:s}", "alarm",
 	    "service.down", "text", line));
 	return json_pack("{s:s, s:s}", "error", clean, "code", err_name(
 	    err.code));

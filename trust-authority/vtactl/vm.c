@@ -106,6 +106,9 @@ print_vm(const json_t *vm)
 	printf("%-12s %s\n", "created", text);
 	column_state(vm, text, sizeof(text));
 	printf("%-12s %s\n", "state", text);
+	if (json_is_true(json_object_get(vm, "accept")))
+		printf("%-12s any copy of its file, once (accept-restore)\n",
+		    "accepts");
 	column_owner(vm, text, sizeof(text));
 	printf("%-12s %s\n", "owner", text);
 	if (json_is_object(owner)) {

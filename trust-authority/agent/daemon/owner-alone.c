@@ -41,7 +41,7 @@ owner_alone_judge(struct kept_record *r, const struct owner_claim *c,
     struct err *err)
 {
 	if (!r->owned)
-		return err_set(err, ERR_REFUSED, "this host was not the last "
+		return err_set(err, ERR_CLOSED, "this host was not the last "
 		    "that had the VM open");
 	if (!r->clean)
 		return judge_open(r, c, err);

@@ -7,7 +7,7 @@
 #include "trust-authority/agent/daemon/owner.h"
 
 /* Whether this host may open this file by itself. Fills *r for it, but does not
- * store it. ERR_STALE, ERR_BUSY, ERR_REFUSED. */
+ * store it. ERR_STALE, ERR_BUSY, ERR_CLOSED: only the authority can tell. */
 int owner_alone_judge(struct kept_record *r, const struct owner_claim *c,
     struct err *err);
 /* What the authority granted. */

@@ -154,7 +154,7 @@ acquire(struct kmxa *k, const struct owner_claim *c, uint64_t connection,
 		return acquire_alone(k, c, &r, connection, grant, why, err);
 	}
 	rc = owner_call_acquire(k, c, grant, why, err);
-	if (rc < 0 && why->open && kept && r.owned)
+	if (rc < 0 && why->open && kept)
 		return acquire_alone(k, c, &r, connection, grant, why, err);
 	if (rc < 0)
 		return rc;

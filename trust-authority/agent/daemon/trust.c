@@ -15,8 +15,9 @@ struct trust {
 	enum agent_fault fault;
 	char host[65], group[65], policy[65];
 	char reason[TRUST_TEXT_MAX];	/* of what is not well */
-	time_t since, last;		/* the state; an attestation */
-	struct host_token *token;
+	time_t since, attested;		/* the state; the last attestation */
+	struct host_token *token;	/* for what opens; NULL: none */
+	struct host_token *last;	/* for leases */
 };
 
 static const char *const state_names[] = { "starting", "attested", "refused",
@@ -49,6 +50,7 @@ trust_free(struct trust *t)
 	if (t == NULL)
 		return;
 	host_token_drop(t->token);
+	host_token_drop(t->last);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
@@ -81,6 +83,19 @@ set_text(char *to, size_t room, const char *text)
 	snprintf(to, room, "%.*s", (int)room - 1, text);
 }
 
+/* With the lock. NULL: the one from before opens nothing any more, however long
+ * it would last; but a host that is refused still has leases to renew. */
+static void
+set_token(struct trust *t, struct host_token *token)
+{
+	host_token_drop(t->token);
+	t->token = token != NULL ? host_token_take(token) : NULL;
+	if (token == NULL)
+		return;
+	host_token_drop(t->last);
+	t->last = host_token_take(token);
+}
+
 bool
 trust_report(struct trust *t, const struct trust_report *r)
 {
@@ -94,12 +109,8 @@ trust_report(struct trust *t, const struct trust_report *r)
 	set_text(t->policy, sizeof(t->policy), r->accepted ? r->policy : "");
 	set_text(t->reason, sizeof(t->reason), r->accepted ? "" : r->reason);
 	t->fault = r->accepted ? AGENT_FAULT_NONE : r->fault;
-	t->last = time(NULL);
-	/* A host that is refused still has leases to renew. */
-	if (r->token != NULL) {
-		host_token_drop(t->token);
-		t->token = host_token_take(r->token);
-	}
+	t->attested = time(NULL);
+	set_token(t, r->token);
 	set_state(t, r->accepted ? TRUST_ATTESTED : r->fault == AGENT_FAULT_HOST ?
 	    TRUST_REVOKED : TRUST_REFUSED);
 	pthread_mutex_unlock(&t->lock);
@@ -115,6 +126,7 @@ trust_revoked(struct trust *t, const char *reason)
 	lost = t->state != TRUST_REVOKED;
 	set_text(t->reason, sizeof(t->reason), reason);
 	t->fault = AGENT_FAULT_HOST;
+	set_token(t, NULL);
 	set_state(t, TRUST_REVOKED);
 	pthread_mutex_unlock(&t->lock);
 	return lost;
@@ -168,7 +180,7 @@ trust_token(struct trust *t, struct host_token **out, enum agent_fault *fault,
 	*open = false;
 	pthread_mutex_lock(&t->lock);
 	look_at_clock(t);
-	if (token_lives(t) && t->state != TRUST_REVOKED)
+	if (token_lives(t))
 		*out = host_token_take(t->token);
 	else
 		rc = no_token(t, fault, open, err);
@@ -182,7 +194,7 @@ trust_last_token(struct trust *t)
 	struct host_token *token;
 
 	pthread_mutex_lock(&t->lock);
-	token = t->token != NULL ? host_token_take(t->token) : NULL;
+	token = t->last != NULL ? host_token_take(t->last) : NULL;
 	pthread_mutex_unlock(&t->lock);
 	return token;
 }
@@ -218,7 +230,7 @@ trust_json(struct trust *t)
 	json = json_pack("{ss ss ss ss* ss sI sI sI}", "host", t->host,
 	    "group", t->group, "state", state_names[t->state], "reason",
 	    t->reason, "policy", t->policy, "since", (json_int_t)t->since,
-	    "last", (json_int_t)t->last, "token_expires", t->token == NULL ?
+	    "last", (json_int_t)t->attested, "token_expires", t->token == NULL ?
 	    (json_int_t)0 : (json_int_t)host_token_expires(t->token));
 	pthread_mutex_unlock(&t->lock);
 	return json;
