@@ -48,7 +48,7 @@ image_fetch_kernel() {
 image_add_program() {
 	local root=$1 program=$2 file
 
-	cp -L "$program" "$root/bin/"
+	cp -L "$program" "$root/bin/" || return 1
 	ldd "$program" | grep -o '/[^ ]*' | while read -r file; do
 		mkdir -p "$root${file%/*}"
 		cp -nL "$file" "$root$file"
@@ -184,7 +184,8 @@ image_extend() {
 	shift
 	mkdir -p "$root/bin" "$root/modules"
 	for program; do
-		image_add_program "$root" "$program" || return 1
+		image_add_program "$root" "$(command -v "$program")" ||
+		    return 1
 	done
 	# The kernel unpacks one archive after the other; this file stands for
 	# that of the first.
