@@ -6,16 +6,11 @@
  *
  * Client and server are pinned, once to one processor and once to two (cpu.h).
  */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/fdio.h"
 #include "bench/bench.h"
 #include "bench/cpu.h"
+#include "bench/echo.h"
 #include "bench/peer.h"
 #include "bench/wire.h"
 #include "vtpm/tpm-memory.h"
@@ -28,11 +23,6 @@ struct side {
 	const struct command *command;
 	size_t answer;		/* bytes, for the echo */
 	size_t batch;
-};
-
-struct echo {
-	pid_t pid;
-	int fd;
 };
 
 static int
@@ -69,77 +59,18 @@ in_process(void *arg, double *us, struct err *err)
 	return 0;
 }
 
-/* The other end gets the answer's size with the command's first bytes: it
- * reads, as vtpmd does, and writes that many bytes. */
 static int
 echo_batch(void *arg, double *us, struct err *err)
 {
 	const struct side *s = arg;
-	uint8_t bytes[WIRE_MAX];
-	double start;
+	double start = now_us();
+	int rc;
 
-	memcpy(bytes, s->command->bytes, s->command->size);
-	memcpy(bytes, &s->answer, sizeof(s->answer));
-	start = now_us();
-	for (size_t i = 0; i < s->batch; i++) {
-		uint8_t answer[WIRE_MAX];
-		size_t have = 0;
-
-		if (fdio_write(s->fd, bytes, s->command->size) < 0)
-			return err_set(err, ERR_CLOSED, "the echo is gone");
-		while (have < s->answer) {
-			ssize_t n = read(s->fd, answer, sizeof(answer));
-
-			if (n <= 0)
-				return err_set(err, ERR_CLOSED,
-				    "the echo is gone");
-			have += (size_t)n;
-		}
-	}
+	for (size_t i = 0; i < s->batch; i++)
+		if ((rc = echo_run(s->fd, s->command, s->answer, err)) < 0)
+			return rc;
 	*us = (now_us() - start) / (double)s->batch;
 	return 0;
-}
-
-static _Noreturn void
-echo_main(int fd)
-{
-	uint8_t bytes[WIRE_MAX];
-	size_t size;
-
-	while (read(fd, bytes, sizeof(bytes)) >= (ssize_t)sizeof(size)) {
-		memcpy(&size, bytes, sizeof(size));
-		if (size > sizeof(bytes) || fdio_write(fd, bytes, size) < 0)
-			break;
-	}
-	_exit(0);
-}
-
-static int
-echo_start(struct echo *e, struct err *err)
-{
-	int pair[2];
-
-	*e = (struct echo){ .fd = -1 };
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(err, errno, "cannot make a socket pair");
-	if ((e->pid = fork()) == 0) {
-		close(pair[0]);
-		echo_main(pair[1]);
-	}
-	close(pair[1]);
-	e->fd = pair[0];
-	if (e->pid < 0)
-		return err_sys(err, errno, "cannot fork");
-	return 0;
-}
-
-static void
-echo_stop(struct echo *e)
-{
-	if (e->fd >= 0)
-		close(e->fd);
-	if (e->pid > 0)
-		waitpid(e->pid, NULL, 0);
 }
 
 static void
@@ -233,7 +164,7 @@ compare_placed(const struct bench *b, const char *where, int client,
 	int rc;
 
 	if ((rc = cpu_pin(server, err)) < 0 ||
-	    (rc = echo_start(&echo, err)) < 0 ||
+	    (rc = echo_start(&echo, NULL, NULL, err)) < 0 ||
 	    (rc = peer_power_on(&vtpmd, err)) < 0 ||
 	    (rc = peer_power_on(&swtpm, err)) < 0 ||
 	    (rc = cpu_pin(client, err)) < 0)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -128,6 +129,13 @@ nvram_vanished(const struct nvram *nv, char *where, size_t where_size)
 {
 	/* One that cannot be asked will fail where that matters. */
 	return nv->store->ops->vanished(nv->store, where, where_size) > 0;
+}
+
+void
+nvram_rest(struct nvram *nv)
+{
+	/* What is in it is on the disk; whoever reads it has filled it. */
+	(void)madvise(nv->io, nv->io_size, MADV_DONTNEED);
 }
 
 static void

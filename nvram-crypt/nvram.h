@@ -169,6 +169,8 @@ int nvram_commit(struct nvram *nv, const struct nvram_record *records,
 /* Whether the file has lost its last name, so that all of it goes with this
  * process; where is then how it can be read until then. One fstat. */
 bool nvram_vanished(const struct nvram *nv, char *where, size_t where_size);
+/* Gives back memory that the next write takes again. */
+void nvram_rest(struct nvram *nv);
 
 /* Updates the version in the header if it differs (superblock write). It is on
  * the disk no later than the next state. */

@@ -13,12 +13,12 @@
 #define MESSAGE_SIZE 16
 
 int
-channel_memory_make(struct channel_memory *m, struct err *err)
+channel_memory_map(struct channel_memory *m, int fd, struct err *err)
 {
 	struct channel_shared *shared;
 
 	shared = mmap(NULL, sizeof(*m->shared), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	    fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
 	if (shared == MAP_FAILED)
 		return err_sys(err, errno, "cannot map memory shared with the "
 		    "worker");
@@ -29,8 +29,24 @@ channel_memory_make(struct channel_memory *m, struct err *err)
 	 * before, so this is against the last of doubts, and no vTPM without
 	 * the right to it is refused. */
 	(void)mlock(shared->journal.sendings, sizeof(shared->journal.sendings));
-	*m = (struct channel_memory){ shared };
+	*m = (struct channel_memory){ shared, fd };
 	return 0;
+}
+
+int
+channel_memory_make(struct channel_memory *m, struct err *err)
+{
+	int fd = memfd_create("vtpmd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	/* Nobody may make it smaller under another. Where it cannot be had (a
+	 * limit on file sizes counts), fork alone shares it. */
+	if (fd >= 0 && (ftruncate(fd, sizeof(*m->shared)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
+	    F_SEAL_SEAL) < 0)) {
+		close(fd);
+		fd = -1;
+	}
+	return channel_memory_map(m, fd, err);
 }
 
 int

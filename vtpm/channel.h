@@ -44,7 +44,8 @@ enum order {
 	ORDER_PARK,		/* no command is run any more, all is captured;
 				 * TPM_RETRY: one takes too long */
 	ORDER_UNPARK,
-	ORDER_LAST = ORDER_UNPARK,
+	ORDER_REST,		/* gives back memory, if no command runs */
+	ORDER_LAST = ORDER_REST,
 };
 
 enum need {
@@ -73,9 +74,11 @@ struct channel_shared {
 	struct journal journal;
 };
 
-/* Memory that monitor, supervisor and every worker have in common by fork. */
+/* Memory that monitor, supervisor and every worker have in common: by fork, or
+ * by the descriptor, which the supervisor keeps. */
 struct channel_memory {
 	struct channel_shared *shared;
+	int fd;			/* -1: by fork only */
 };
 
 struct channel {
@@ -85,6 +88,8 @@ struct channel {
 };
 
 int channel_memory_make(struct channel_memory *m, struct err *err);
+/* Maps the memory behind a descriptor from channel_memory_make. */
+int channel_memory_map(struct channel_memory *m, int fd, struct err *err);
 
 /* Makes both ends of a new channel over the memory. */
 int channel_make(struct channel *monitor, struct channel *worker,

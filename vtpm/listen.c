@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -157,10 +158,16 @@ listen_peer_is_ours(int fd, uid_t user)
 	    (peer.uid == 0 || peer.uid == user);
 }
 
-void
-listen_remove(const struct listen_address *a, int dir)
+const char *
+listen_name(const struct listen_address *a)
 {
 	const char *slash = strrchr(a->path, '/');
 
-	(void)unlinkat(dir, slash != NULL ? slash + 1 : a->path, 0);
+	return slash != NULL ? slash + 1 : a->path;
+}
+
+void
+listen_remove(const struct listen_address *a, int dir)
+{
+	(void)unlinkat(dir, listen_name(a), 0);
 }

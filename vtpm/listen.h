@@ -3,7 +3,6 @@
 #ifndef VTPM_LISTEN_H
 #define VTPM_LISTEN_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -12,7 +11,7 @@
 #include "base/err.h"
 
 struct listen_address {
-	char path[PATH_MAX];
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	mode_t mode;
 };
 
@@ -32,6 +31,8 @@ int listen_by_pid(void);
 bool listen_peer_is_ours(int fd, uid_t user);
 /* Its address, for who connects. */
 socklen_t listen_pid_address(pid_t pid, struct sockaddr_un *a);
+/* The name within its directory. */
+const char *listen_name(const struct listen_address *a);
 /* Removes the socket's name where permissions allow. */
 void listen_remove(const struct listen_address *a, int dir);
 

@@ -42,6 +42,7 @@ need_store(struct monitor *m, const struct message *q, struct message *reply)
 	int rc;
 
 	(void)reply;
+	monitor_was_busy(m);
 	m->stored_at = atomic_load(&m->channel.memory.shared->journal.begun);
 	rc = storage_store(m->storage, (enum tpm_state)q->arg,
 	    m->channel.memory.shared->needs, q->size, &err);

@@ -44,7 +44,7 @@ monitor_init(struct monitor *m)
 	*m = (struct monitor){ .listen_fd = -1, .listen_pid_fd = -1, .signal_fd = -1,
 		.supervisor = -1, .data_fd = -1, .upgrade.sock = -1,
 		.channel = { .orders = -1, .needs = -1 },
-		.look_at = monitor_now() + LOOK_MS };
+		.look_at = monitor_now() + LOOK_MS, .rest_at = UINT64_MAX };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		client_init(&m->clients[i], -1);
 }
@@ -100,6 +100,7 @@ order_answered(struct monitor *m)
 		return;
 	}
 	m->order.active = false;
+	monitor_was_busy(m);
 	if (!m->resuming)
 		m->interrupted.deaths = 0;
 	m->order.done(m, m->order.client, &reply);
@@ -283,6 +284,8 @@ patience(const struct monitor *m)
 	uint64_t now = monitor_now();
 	uint64_t until = m->disowned ? UINT64_MAX : m->look_at;
 
+	if (m->rest_at < until)
+		until = m->rest_at;
 	if (!m->disowned && agent_due(m->agent) < until)
 		until = agent_due(m->agent);
 	if (m->order.active && m->order.deadline < until)
@@ -302,6 +305,8 @@ on_deadline(struct monitor *m)
 	if (m->look_at <= now && !m->disowned)
 		m->look_at = storage_look(m->storage) ? UINT64_MAX :
 		    now + LOOK_MS;
+	if (m->rest_at <= now)
+		monitor_rest(m);
 	if (!m->disowned) {
 		agent_tick(m->agent);
 		(void)storage_fenced(m->storage);

@@ -39,6 +39,7 @@ struct monitor {
 	const char *agent_path;	/* for messages */
 	uint64_t look_at;	/* for the file's name, ms, CLOCK_MONOTONIC;
 				 * UINT64_MAX: no more */
+	uint64_t rest_at;	/* the same: gives back memory then */
 	bool terminate;		/* end when the giver of the data fd goes */
 
 	struct client clients[MONITOR_CLIENTS];
@@ -108,6 +109,10 @@ void monitor_order(struct monitor *m, struct client *c,
     const struct message *order, int fd, order_done *done);
 /* Ends in good order, as for SIGTERM. */
 void monitor_end(struct monitor *m);
+
+/* monitor-rest.c: something has been done; in a while monitor_rest is due. */
+void monitor_was_busy(struct monitor *m);
+void monitor_rest(struct monitor *m);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 uint64_t monitor_now(void);

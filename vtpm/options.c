@@ -34,7 +34,8 @@ static const char usage[] =
 
 enum { OPT_NVRAM = 256, OPT_CTRL, OPT_PASSPHRASE_FD, OPT_STATE_DIR, OPT_CONFIG,
 	OPT_USER, OPT_TERMINATE, OPT_DAEMON, OPT_PID_FILE, OPT_LOG,
-	OPT_LOG_LEVEL, OPT_AGENT, OPT_TRIAL, OPT_TAKE_OVER };
+	OPT_LOG_LEVEL, OPT_AGENT, OPT_TRIAL, OPT_TAKE_OVER, OPT_WORKER,
+	OPT_REPORT };
 
 static const struct option long_options[] = {
 	{ "nvram", required_argument, NULL, OPT_NVRAM },
@@ -51,6 +52,8 @@ static const struct option long_options[] = {
 	{ "agent", required_argument, NULL, OPT_AGENT },
 	{ "trial", required_argument, NULL, OPT_TRIAL },
 	{ "take-over", required_argument, NULL, OPT_TAKE_OVER },
+	{ "worker", required_argument, NULL, OPT_WORKER },
+	{ "report", required_argument, NULL, OPT_REPORT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -125,6 +128,12 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
 			break;
 		case OPT_TAKE_OVER:
 			o->take_over = optarg;
+			break;
+		case OPT_WORKER:
+			o->worker = optarg;
+			break;
+		case OPT_REPORT:
+			o->report = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);

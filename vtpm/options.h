@@ -17,6 +17,8 @@ struct options {
 	/* Only between one vtpmd and the next, which it starts to upgrade. */
 	int trial_fd;		/* -1: none */
 	const char *take_over;	/* NULL: none */
+	/* Only between a supervisor at rest and what it runs. */
+	const char *worker, *report;
 };
 
 /* 1: the program is done (help, version); ERR_USAGE. */

@@ -199,6 +199,12 @@ storage_close(struct storage *s, struct err *err)
 	return rc;
 }
 
+void
+storage_rest(struct storage *s)
+{
+	nvram_rest(s->nv);
+}
+
 bool
 storage_look(struct storage *s)
 {

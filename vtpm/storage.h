@@ -46,6 +46,8 @@ int storage_note_version(struct storage *s, uint32_t version, struct err *err);
 /* Says so (storage.vanished) where the file has no name any more, as a store and
  * the end do too. True once that was said: there is no more to look for. */
 bool storage_look(struct storage *s);
+/* Gives back memory that the next write takes again. */
+void storage_rest(struct storage *s);
 
 /* Whether the VM is another owner's now, says the trust authority: nothing is
  * written any more. Says so once (storage.fenced). */

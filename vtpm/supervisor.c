@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,20 +20,40 @@
 #include "base/log.h"
 #include "nvram-crypt/agent.h"
 #include "vtpm/handover.h"
+#include "vtpm/supervisor-rest.h"
 #include "vtpm/worker.h"
 
 /* Exit status of a vtpmd whose monitor was killed. */
 #define MONITOR_KILLED 1
 #define REPLACED " (deleted)"
+/* Not at once: what starts a VM is busy, and should not wait for this. */
+#define REST_AFTER_MS 200
 #define TAKE_OVER_WORDS (5 + SUPERVISOR_LEGACY)
+
+/* The name of today: what lies there when an upgrade is asked for is what is
+ * installed then. */
+static int
+find_program(struct supervisor *s, struct err *err)
+{
+	char name[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", name, sizeof(name) - 1);
+
+	name[n > 0 ? n : 0] = '\0';
+	/* Another one has been installed since this one was run, proc(5). */
+	n -= (ssize_t)strlen(REPLACED);
+	if (n > 0 && strcmp(name + n, REPLACED) == 0)
+		name[n] = '\0';
+	if ((s->program = strdup(name)) == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	return 0;
+}
 
 int
 supervisor_init(struct supervisor *s, struct err *err)
 {
 	sigset_t set;
-	ssize_t n;
 
-	s->sock = s->before.sock = s->status_before = -1;
+	s->sock = s->before.sock = s->status_before = s->memory.fd = -1;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	/* A file size limit is an error of the write, not the end. */
@@ -44,15 +65,9 @@ supervisor_init(struct supervisor *s, struct err *err)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || (s->signals =
 	    signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
 		return err_sys(err, errno, "cannot take signals");
-	/* The name of today: what lies there when an upgrade is asked for is
-	 * what is installed then. */
-	n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
-	s->program[n > 0 ? n : 0] = '\0';
-	/* Another one has been installed since this one was run, proc(5). */
-	n -= (ssize_t)strlen(REPLACED);
-	if (n > 0 && strcmp(s->program + n, REPLACED) == 0)
-		s->program[n] = '\0';
-	return 0;
+	/* Without it there is no rest. */
+	s->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	return find_program(s, err);
 }
 
 static void
@@ -93,6 +108,10 @@ supervisor_start(struct supervisor *s, struct err *err)
 		follow(parent);
 		close(ends[0]);
 		close(s->signals);
+		if (s->self >= 0)
+			close(s->self);
+		if (s->memory.fd >= 0)
+			close(s->memory.fd);
 		if (s->before.sock >= 0)
 			close(s->before.sock);
 		exit(s->monitor(s->arg, ends[1]));
@@ -102,8 +121,8 @@ supervisor_start(struct supervisor *s, struct err *err)
 	return 0;
 }
 
-static _Noreturn void
-be_worker(struct supervisor *s, struct channel *worker, pid_t parent)
+void
+supervisor_worker(struct supervisor *s, struct channel *worker, pid_t parent)
 {
 	follow(parent);
 	no_signals_blocked();
@@ -128,7 +147,7 @@ spawn(struct supervisor *s, int sock)
 	if (m.result == 0) {
 		s->worker = fork();
 		if (s->worker == 0)
-			be_worker(s, &worker, parent);
+			supervisor_worker(s, &worker, parent);
 		channel_close(&worker);
 		m.arg = (uint32_t)s->worker;
 		m.result = s->worker < 0 ? ERR_SYSTEM : 0;
@@ -155,6 +174,26 @@ end_child(pid_t *pid)
 	return status;
 }
 
+void
+supervisor_tell_report(const struct supervisor *s, int what, int number)
+{
+	if (what == SUPERVISOR_REPORT_CANNOT_RUN)
+		log_error("cannot run %s: %s", s->program, strerror(number));
+	else
+		log_event(LOG_LEVEL_ERROR, "monitor.died", "alarm=1 signal=%d "
+		    "consequence=\"the TPM is gone until vtpmd is started "
+		    "again; nothing that the guest was told is lost\"",
+		    number);
+}
+
+static void
+tell_death(const struct supervisor *s, int status)
+{
+	if (WIFSIGNALED(status))
+		supervisor_tell_report(s, SUPERVISOR_REPORT_DIED,
+		    WTERMSIG(status));
+}
+
 /* The program file in a new process or in this one; returns on failure. */
 static void
 run_program(const struct supervisor *s, const char *option)
@@ -169,7 +208,7 @@ run_program(const struct supervisor *s, const char *option)
 	memcpy(argv, s->argv, n * sizeof(*argv));
 	argv[n] = (char *)(uintptr_t)option;
 	execv(s->program, argv);
-	log_error("cannot run %s: %s", s->program, strerror(errno));
+	supervisor_tell_report(s, SUPERVISOR_REPORT_CANNOT_RUN, errno);
 	free(argv);
 }
 
@@ -341,16 +380,6 @@ exit_status(int status)
 }
 
 static void
-tell_death(int status)
-{
-	if (!WIFSIGNALED(status))
-		return;
-	log_event(LOG_LEVEL_ERROR, "monitor.died", "alarm=1 signal=%d "
-	    "consequence=\"the TPM is gone until vtpmd is started again; "
-	    "nothing that the guest was told is lost\"", WTERMSIG(status));
-}
-
-static void
 reap(struct supervisor *s)
 {
 	int status;
@@ -360,7 +389,7 @@ reap(struct supervisor *s)
 	if (has_ended(s->before.monitor, &status)) {
 		if (exit_status(status) != SUPERVISOR_HANDED_OVER)
 			s->status_before = exit_status(status);
-		tell_death(status);
+		tell_death(s, status);
 		settle_before(s, false);
 	}
 	if (!has_ended(s->monitor_pid, &status))
@@ -374,7 +403,7 @@ reap(struct supervisor *s)
 	/* One that nothing was handed over to had no end of its own. */
 	s->status = s->status_before >= 0 ? s->status_before :
 	    exit_status(status);
-	tell_death(status);
+	tell_death(s, status);
 }
 
 static void
@@ -392,9 +421,21 @@ on_signals(struct supervisor *s)
 	}
 }
 
+/* Nothing is under way, and nothing is left of who was before. */
+static bool
+is_settled(const struct supervisor *s)
+{
+	return s->is_ready && !s->bereft && s->end_signal == 0 &&
+	    s->before.monitor == 0 && s->before.sock < 0 && s->trial == 0 &&
+	    s->monitor_pid > 0 && s->worker > 0 && s->sock >= 0 &&
+	    s->self >= 0 && s->memory.fd >= 0;
+}
+
 int
 supervisor_run(struct supervisor *s)
 {
+	bool can_rest = true;
+
 	/* One that never came up: whoever was there before goes on. */
 	if (s->monitor_pid == 0 && s->before.monitor > 0)
 		settle_before(s, true);
@@ -402,8 +443,15 @@ supervisor_run(struct supervisor *s)
 		struct pollfd p[] = { { s->signals, POLLIN, 0 },
 			{ s->sock, POLLIN, 0 } };
 
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		int n = poll(p, 2, can_rest && is_settled(s) ?
+		    REST_AFTER_MS : -1);
+
+		if (n < 0 && errno != EINTR)
 			break;
+		if (n == 0) {
+			supervisor_rest(s);
+			can_rest = false;
+		}
 		/* A monitor that does not talk any more is about to end; what
 		 * it said last comes before its end. */
 		if (p[1].revents != 0 && serve(s, s->sock) < 0) {

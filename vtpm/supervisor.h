@@ -33,6 +33,15 @@ enum supervisor_ask {
 
 /* Descriptors that go to a program in our place. */
 #define SUPERVISOR_LEGACY 5
+/* Which of them the log's file is. */
+#define SUPERVISOR_LEGACY_LOG 4
+
+/* What one at rest has said by another process (--report), with a number: an
+ * errno, a signal. */
+enum supervisor_report {
+	SUPERVISOR_REPORT_CANNOT_RUN = 1,
+	SUPERVISOR_REPORT_DIED,
+};
 
 struct supervisor {
 	/* Set by the caller. */
@@ -50,13 +59,19 @@ struct supervisor {
 	const char *agent;	/* path of its socket */
 	const int *inherit;	/* SUPERVISOR_LEGACY of them: what a program in
 				 * our place is given */
+	/* What a supervisor that ends while it rests removes. */
+	struct {
+		int dir;	/* -1: nothing */
+		const char *name;
+	} remove[2];
 
 	int sock;
+	int self;		/* the program file, -1: not known */
 	int signals;
 	pid_t monitor_pid, worker, trial;
 	bool is_ready;
 	int end_signal;		/* asked for before there was who could hear */
-	char program[4096];
+	char *program;		/* what is installed is there */
 	/* Who is being taken over from; pid 0: nobody. */
 	struct {
 		pid_t monitor, worker;
@@ -78,6 +93,12 @@ int supervisor_init(struct supervisor *s, struct err *err);
 int supervisor_start(struct supervisor *s, struct err *err);
 /* Until the monitor has ended; nobody of ours is left then. Its exit status. */
 int supervisor_run(struct supervisor *s);
+
+/* The life of a worker, in a process of its own. */
+_Noreturn void supervisor_worker(struct supervisor *s, struct channel *worker,
+    pid_t parent);
+/* Logs what --report is about. */
+void supervisor_tell_report(const struct supervisor *s, int what, int number);
 
 /* What --take-over says to the program that runs in this one's place: sockets
  * and processes of what is to be taken over, and what it inherits. */

@@ -46,7 +46,7 @@ struct vtpmd {
 };
 
 enum { LEGACY_LISTEN, LEGACY_LISTEN_DIR, LEGACY_LISTEN_PID, LEGACY_PID_DIR,
-	LEGACY_LOG };
+	LEGACY_LOG = SUPERVISOR_LEGACY_LOG };
 
 /* Whom root becomes; nobody when this is not root. */
 static int
@@ -202,6 +202,10 @@ prepare_processes(struct vtpmd *d, struct err *err)
 	    (rc = channel_memory_make(&d->supervisor.memory, err)) < 0)
 		return rc;
 	prepare_supervisor(d);
+	d->supervisor.remove[0].dir = d->listen_dir;
+	d->supervisor.remove[0].name = listen_name(&d->address);
+	d->supervisor.remove[1].dir = d->pid_file.dir;
+	d->supervisor.remove[1].name = d->pid_file.name;
 	d->monitor = (struct monitor_start){ .options = &d->options,
 		.config = &d->config, .path = d->address.path,
 		.user = &d->user, .logs_elsewhere = d->logs_elsewhere,
@@ -308,6 +312,44 @@ run_taking_over(struct vtpmd *d)
 	return supervisor_run(&d->supervisor);
 }
 
+/* What a supervisor at rest cannot fork: a worker that replaces a dead one. It
+ * is made here as in prepare_processes. */
+static int
+run_worker(struct vtpmd *d, struct err *err)
+{
+	struct channel worker = { .orders = -1, .needs = -1 };
+	int memory, parent, rc;
+
+	/* Not the number of a descriptor, from the first moment. */
+	prctl(PR_SET_NAME, "vtpmd-worker");
+	if (sscanf(d->options.worker, "%d,%d,%d,%d", &worker.orders,
+	    &worker.needs, &memory, &parent) != 4)
+		return err_set(err, ERR_USAGE, "--worker is for vtpmd itself");
+	if ((rc = sandbox_process(err)) < 0 ||
+	    (rc = crypto_prepare_fork(err)) < 0 ||
+	    (rc = channel_memory_map(&worker.memory, memory, err)) < 0)
+		return rc;
+	prepare_supervisor(d);
+	supervisor_worker(&d->supervisor, &worker, parent);
+}
+
+static int
+run_report(struct vtpmd *d, struct err *err)
+{
+	int what, number, log, rc;
+
+	if (sscanf(d->options.report, "%d,%d,%d", &what, &number, &log) != 3)
+		return err_set(err, ERR_USAGE, "--report is for vtpmd itself");
+	if (log >= 0)
+		log_inherit(log, "vtpmd");
+	d->config.log_level = LOG_LEVEL_INFO;
+	if ((rc = open_log(d, err)) < 0 ||
+	    (rc = supervisor_init(&d->supervisor, err)) < 0)
+		return rc;
+	supervisor_tell_report(&d->supervisor, what, number);
+	return 0;
+}
+
 static int
 run(struct vtpmd *d, struct err *err)
 {
@@ -369,6 +411,12 @@ main(int argc, char **argv)
 	}
 	if (rc == 0 && d.options.trial_fd >= 0)
 		return trial_run(d.options.trial_fd);
+	if (rc == 0 && d.options.worker != NULL) {
+		(void)run_worker(&d, &err);
+		return 1;
+	}
+	if (rc == 0 && d.options.report != NULL)
+		return run_report(&d, &err) < 0;
 	if (rc == 0)
 		rc = config_load(&d.config, d.options.config,
 		    d.options.state_dir, &err);

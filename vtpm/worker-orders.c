@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "vtpm/give-back.h"
 #include "vtpm/worker.h"
 
 /* For how long a command may keep the worker from being parked: 10 s. */
@@ -439,6 +441,33 @@ static const struct {
 	[ORDER_UNPARK] = { order_unpark },
 };
 
+/* Unlike an order that is for the TPM it does not wait for a command, and leaves
+ * nothing to capture. */
+static void
+rest(struct worker *w)
+{
+	if (pthread_mutex_trylock(&w->lock) != 0)
+		return;
+	/* The worker's own until it has a need, and none is told now. */
+	(void)madvise(w->channel.memory.shared->needs, CHANNEL_AREA_SIZE,
+	    MADV_REMOVE);
+	give_back_memory();
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void
+run_order(struct worker *w, struct message *m, int fd)
+{
+	pthread_mutex_lock(&w->lock);
+	m->result = (int32_t)orders[m->type].run(w, m, fd);
+	if (m->type != ORDER_GET_STATE && m->type != ORDER_PEEK_STATE &&
+	    m->type != ORDER_GET_INFO && m->type != ORDER_BUFFER_SIZE)
+		m->size = 0;
+	/* Before the monitor knows that it is done. */
+	journal_capture_order(journal(w));
+	pthread_mutex_unlock(&w->lock);
+}
+
 void
 worker_obey(struct worker *w)
 {
@@ -448,15 +477,10 @@ worker_obey(struct worker *w)
 	while (channel_recv(w->channel.orders, &m, &fd) == 0) {
 		if (m.type == 0 || m.type > ORDER_LAST)
 			break;
-		pthread_mutex_lock(&w->lock);
-		m.result = (int32_t)orders[m.type].run(w, &m, fd);
-		if (m.type != ORDER_GET_STATE && m.type != ORDER_PEEK_STATE &&
-		    m.type != ORDER_GET_INFO &&
-		    m.type != ORDER_BUFFER_SIZE)
-			m.size = 0;
-		/* Before the monitor knows that it is done. */
-		journal_capture_order(journal(w));
-		pthread_mutex_unlock(&w->lock);
+		if (m.type == ORDER_REST)
+			rest(w);
+		else
+			run_order(w, &m, fd);
 		if (channel_send(w->channel.orders, &m, -1) < 0)
 			break;
 	}

@@ -99,6 +99,12 @@ storage_look(struct storage *s)
 	return fail_now();
 }
 
+void
+storage_rest(struct storage *s)
+{
+	(void)s;
+}
+
 bool
 storage_fenced(struct storage *s)
 {
@@ -551,6 +557,8 @@ end(void)
 		if (the.clients[i] >= 0)
 			close(the.clients[i]);
 	munmap(the.memory.shared, sizeof(*the.memory.shared));
+	if (the.memory.fd >= 0)
+		close(the.memory.fd);
 }
 
 void

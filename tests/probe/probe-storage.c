@@ -78,6 +78,12 @@ storage_note_version(struct storage *s, uint32_t version, struct err *err)
 	return 0;
 }
 
+void
+storage_rest(struct storage *s)
+{
+	(void)s;
+}
+
 bool
 storage_look(struct storage *s)
 {
