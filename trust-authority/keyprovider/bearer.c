@@ -108,7 +108,7 @@ uuid_canonical(const char *text, uint8_t uuid[UUID_SIZE],
 }
 
 int
-asked_read(struct kmxd *k, const struct http_request *request,
+asked_read_owner(struct kmxd *k, const struct http_request *request,
     const char *uuid, struct asked *a, struct http_answer *answer,
     struct err *err)
 {
@@ -119,12 +119,22 @@ asked_read(struct kmxd *k, const struct http_request *request,
 	    (rc = uuid_canonical(uuid, a->uuid, a->text, err)) < 0)
 		return rc;
 	rc = vm_load(k->service.store, a->text, &a->vm, err);
+	return rc == ERR_NOTFOUND ? blame(answer, "grant", rc) : rc;
+}
+
+int
+asked_read(struct kmxd *k, const struct http_request *request,
+    const char *uuid, struct asked *a, struct http_answer *answer,
+    struct err *err)
+{
+	int rc = asked_read_owner(k, request, uuid, a, answer, err);
+
 	if (rc == 0 && (rc = bearer_may(&a->bearer, &a->vm, answer,
 	    err)) < 0)
 		log_event(LOG_LEVEL_WARNING, "key.refused", "vm=%s host=%s "
 		    "fault=%s", a->text, a->bearer.claims.host,
 		    answer->fault);
-	return rc == ERR_NOTFOUND ? blame(answer, "grant", rc) : rc;
+	return rc;
 }
 
 void

@@ -34,6 +34,12 @@ struct asked {
 int asked_read(struct kmxd *k, const struct http_request *request,
     const char *uuid, struct asked *a, struct http_answer *answer,
     struct err *err);
+/* The same for a host that gives back what it owns: the instance and the epoch
+ * say that it may, whatever became of its trust or the grant since it acquired
+ * them. */
+int asked_read_owner(struct kmxd *k, const struct http_request *request,
+    const char *uuid, struct asked *a, struct http_answer *answer,
+    struct err *err);
 void asked_reset(struct asked *a);
 /* UUID as lower-case text; ERR_USAGE. */
 int uuid_canonical(const char *text, uint8_t uuid[UUID_SIZE],

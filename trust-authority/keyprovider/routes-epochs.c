@@ -52,15 +52,21 @@ struct about {
 	struct http_answer *answer;
 };
 
+/* asked_read or asked_read_owner. */
+typedef int (*asked_reader)(struct kmxd *k, const struct http_request *request,
+    const char *uuid, struct asked *a, struct http_answer *answer,
+    struct err *err);
+
 static int
 about_read(struct about *a, struct kmxd *k,
-    const struct http_request *request, const struct field *fields,
-    size_t count, struct http_answer *answer, struct err *err)
+    const struct http_request *request, asked_reader asked,
+    const struct field *fields, size_t count, struct http_answer *answer,
+    struct err *err)
 {
 	int rc;
 
 	*a = (struct about){ .k = k, .answer = answer };
-	if ((rc = asked_read(k, request, request->params[0], &a->asked,
+	if ((rc = asked(k, request, request->params[0], &a->asked,
 	    answer, err)) < 0 || (rc = fields_read(request->json, fields,
 	    count, &a->body, ERR_USAGE, "the body", err)) < 0)
 		return rc;
@@ -185,7 +191,7 @@ post_register(void *ctx, const struct http_request *request,
     struct http_answer *answer, struct err *err)
 {
 	struct about a;
-	int rc = about_read(&a, ctx, request, register_fields,
+	int rc = about_read(&a, ctx, request, asked_read, register_fields,
 	    FIELDS_COUNT(register_fields), answer, err);
 
 	if (rc == 0) {
@@ -249,7 +255,7 @@ post_acquire(void *ctx, const struct http_request *request,
 {
 	enum epoch_step step = EPOCH_DONE;
 	struct about a;
-	int rc = about_read(&a, ctx, request, acquire_fields,
+	int rc = about_read(&a, ctx, request, asked_read, acquire_fields,
 	    FIELDS_COUNT(acquire_fields), answer, err);
 
 	if (rc == 0)
@@ -284,7 +290,8 @@ finish(void *ctx, const struct http_request *request,
 {
 	enum epoch_step done = EPOCH_DONE;
 	struct about a;
-	int rc = about_read(&a, ctx, request, fields, count, answer, err);
+	int rc = about_read(&a, ctx, request, asked_read_owner, fields, count,
+	    answer, err);
 
 	if (rc == 0)
 		rc = change(&a, step, &done, err);
@@ -323,7 +330,7 @@ post_check(void *ctx, const struct http_request *request,
 {
 	enum epoch_step done;
 	struct about a;
-	int rc = about_read(&a, ctx, request, check_fields,
+	int rc = about_read(&a, ctx, request, asked_read, check_fields,
 	    FIELDS_COUNT(check_fields), answer, err);
 
 	if (rc == 0)
