@@ -82,7 +82,6 @@ store(void *ctx, enum tpm_state which, const uint8_t *data, size_t size)
 {
 	struct worker *w = ctx;
 	struct message reply;
-	bool captured = false;
 
 	if (size > sizeof(w->channel.memory.shared->needs))
 		return ERR_FORMAT;
@@ -90,13 +89,12 @@ store(void *ctx, enum tpm_state which, const uint8_t *data, size_t size)
 	tell(w, NEED_STORE, which, size);
 	/* libtpms stores last of all that a command does, so the volatile state
 	 * is already what it will be (tests/unit/test-journal.c holds it to
-	 * that). Capturing it costs nothing while the disk is busy. */
+	 * that). Capturing it costs nothing while the disk is busy. It counts only
+	 * once there is an answer: a guest that is asked to try again uses its
+	 * sessions as they were before. */
 	if (w->running)
-		captured = journal_capture_prepare(journal(w)) == 0;
+		w->prepared = journal_capture_prepare(journal(w)) == 0;
 	hear(w, &reply);
-	if (captured && reply.result == 0)
-		journal_capture_publish(journal(w),
-		    atomic_load(&journal(w)->begun));
 	if (reply.result != 0)
 		w->store_failed = true;
 	return reply.result;

@@ -21,6 +21,7 @@ struct worker {
 	bool state_set;			/* SET_STATE that no INIT has used yet */
 	bool running;			/* a command of the guest's */
 	bool store_failed;		/* while it ran */
+	bool prepared;			/* a capture, while it stored */
 	uint8_t error[TPM_HEADER_SIZE];
 	bool resuming;			/* libtpms gets the captured state */
 	enum resume resume;		/* what the guest is sent first */

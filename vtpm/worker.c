@@ -139,7 +139,7 @@ run(struct worker *w, size_t size, const uint8_t **response,
 
 	j->handed_out = false;
 	w->running = true;
-	w->store_failed = false;
+	w->store_failed = w->prepared = false;
 	tpm_process(j->command, size, response, response_size);
 	w->running = false;
 	if (!w->store_failed)
@@ -159,6 +159,10 @@ keep_first(struct worker *w, enum journal_trace trace, uint64_t number,
 {
 	struct journal *j = &w->channel.memory.shared->journal;
 
+	if (w->prepared && !w->store_failed) {
+		journal_capture_publish(j, number);
+		return;
+	}
 	if (trace == JOURNAL_TRACE_RANDOM || w->store_failed)
 		j->drawn = number;
 	if (trace == JOURNAL_TRACE_NOTHING || trace == JOURNAL_TRACE_RANDOM ||

@@ -3,7 +3,8 @@
  * The linker puts this in place of journal_capture, where it is called from
  * other files: a capture begins so late that a test which has an answer can
  * kill the worker before. Those that libtpms's storing is waited for with, and
- * those after an order, are as ever.
+ * those after an order, are as ever. Likewise the answer to TPM2_NV_Increment
+ * comes late, after what that has stored.
  */
 #include <stdint.h>
 #include <time.h>
@@ -12,11 +13,16 @@
 #include "vtpm/journal.h"
 
 #define DELAY_MS 300
+#define TPM_CC_NV_INCREMENT 0x134
 
 /* The linker gives them their names. */
 /* NOLINTBEGIN(bugprone-reserved-identifier) */
 int __real_journal_capture(struct journal *j, uint64_t number);
 int __wrap_journal_capture(struct journal *j, uint64_t number);
+int __real_journal_answer(struct journal *j, const uint8_t *response,
+    size_t size);
+int __wrap_journal_answer(struct journal *j, const uint8_t *response,
+    size_t size);
 
 static uint64_t
 now_ms(void)
@@ -27,17 +33,35 @@ now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-int
-__wrap_journal_capture(struct journal *j, uint64_t number)
+/* The worker's filter knows no call that sleeps. */
+static void
+delay(void)
 {
 	uint64_t start = now_ms();
 
+	while (now_ms() - start < DELAY_MS)
+		;
+}
+
+int
+__wrap_journal_answer(struct journal *j, const uint8_t *response, size_t size)
+{
+	const uint8_t *code = j->kept_command + 6;	/* Part 1, 18.1 */
+
+	if (atomic_load(&j->kept) == atomic_load(&j->begun) &&
+	    (code[0] << 24 | code[1] << 16 | code[2] << 8 | code[3]) ==
+	    TPM_CC_NV_INCREMENT)
+		delay();
+	return __real_journal_answer(j, response, size);
+}
+
+int
+__wrap_journal_capture(struct journal *j, uint64_t number)
+{
 	/* Nor before the answer, where the command took long. */
 	if (journal_sent(j) < j->answer_size)
 		return ERR_TPM;
-	/* The worker's filter knows no call that sleeps. */
-	while (now_ms() - start < DELAY_MS)
-		;
+	delay();
 	return __real_journal_capture(j, number);
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
