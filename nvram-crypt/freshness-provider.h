@@ -7,6 +7,7 @@
 #include "nvram-crypt/freshness.h"
 
 struct freshness_ops {
+	bool authority;		/* the trust authority's record */
 	int (*register_vm)(struct freshness *f,
 	    const struct freshness_claim *c, struct err *err);
 	int (*acquire)(struct freshness *f, const struct freshness_claim *c,

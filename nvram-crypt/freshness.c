@@ -10,6 +10,12 @@ freshness_free(struct freshness *f)
 		f->ops->close(f);
 }
 
+bool
+freshness_is_authority(const struct freshness *f)
+{
+	return f->ops->authority;
+}
+
 int
 freshness_register(struct freshness *f, const struct freshness_claim *c,
     struct err *err)

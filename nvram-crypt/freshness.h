@@ -46,6 +46,8 @@ struct freshness;
 int freshness_native(struct freshness **out, const struct native *n,
     struct err *err);
 void freshness_free(struct freshness *f);
+/* Whether it is the trust authority's (freshness-authority.h). */
+bool freshness_is_authority(const struct freshness *f);
 
 /* First record of a VM that has just been created, at epoch and digest, clean.
  * ERR_EXISTS. */

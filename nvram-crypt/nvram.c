@@ -180,6 +180,29 @@ reserve_space(const struct nvram *nv)
 		    nv->name, strerror(-rc));
 }
 
+bool
+nvram_wants_authority(const struct nvram *nv)
+{
+	const struct nvram_header *h = nvram_header(nv);
+
+	for (size_t i = 0; i < h->n_protectors; i++)
+		if (h->protectors[i].kind == PROTECTOR_AUTHORITY)
+			return true;
+	return false;
+}
+
+/* Whoever holds the file must not choose who says whether it is the latest. */
+static int
+check_keeper(const struct nvram *nv, const struct freshness *f, bool accept,
+    struct err *err)
+{
+	if (f == NULL || accept || freshness_is_authority(f) ||
+	    !nvram_wants_authority(nv))
+		return 0;
+	return err_set(err, ERR_REFUSED, "%s: the trust authority keeps the "
+	    "record of this VM, and was not asked", nv->name);
+}
+
 int
 nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err)
@@ -192,6 +215,8 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 
 	nv->releasing = nv->unconfirmed = false;
 	if ((rc = nvram_check_writable(nv, "take it into use", err)) < 0)
+		return rc;
+	if ((rc = check_keeper(nv, f, accept_restore, err)) < 0)
 		return rc;
 	if (nv->fallback && !accept_restore)
 		return refuse_fallback(nv, err);

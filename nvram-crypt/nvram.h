@@ -133,12 +133,17 @@ int nvram_unlock(struct nvram *nv, const struct protector_creds *creds,
     struct err *err);
 const struct nvram_report *nvram_report(const struct nvram *nv);
 
+/* Whether it is the trust authority that keeps this file's record: the file has
+ * an authority protector. Authenticated once unlocked. */
+bool nvram_wants_authority(const struct nvram *nv);
+
 /* Freshness: takes the next epoch and writes it into the file; after a clean
  * close that need not be on the disk before the first change, which then sees
  * to it and to the record. Needs writable and unlocked. f must live until
  * nvram_release or nvram_close; NULL where nobody keeps a record. ERR_STALE
- * also when the newest state is damaged and only an older one is left. After a
- * failure it can be called again. */
+ * also when the newest state is damaged and only an older one is left. ERR_REFUSED
+ * where f is this host's and the authority keeps the record, unless
+ * accept_restore. After a failure it can be called again. */
 int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err);
 /* Whom the owner record names from the next nvram_acquire on, for a process

@@ -10,6 +10,10 @@
 
 extern const struct protector_ops protector_native_ops;
 extern const struct protector_ops protector_passphrase_ops;
+extern const struct protector_ops protector_authority_ops;
+
+/* Bytes that a kind may put before the wrapped DEK. */
+#define PROTECTOR_PARAMS_MAX (2u + AGENT_WRAPPED_MAX)
 
 /* The wrapping key is KBKDF(secret, purpose, uuid || dek_id || p->id). wrap
  * appends nonce, ciphertext and tag to the parameters of the kind that are in

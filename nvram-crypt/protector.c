@@ -10,14 +10,19 @@
 #include "nvram-crypt/xaes.h"
 
 #define WRAPPED_SIZE (XAES_NONCE_SIZE + DEK_SIZE + XAES_TAG_SIZE)
-#define PARAMS_MAX 64u
 #define AAD_MAX (2 + PROTECTOR_ID_SIZE + 8 + PROTECTOR_LABEL_SIZE + \
-	UUID_SIZE + DEK_ID_SIZE + PARAMS_MAX)
+	UUID_SIZE + DEK_ID_SIZE + PROTECTOR_PARAMS_MAX)
 
-/* Cheap ones first: it is the order in which an unlock tries them. */
+_Static_assert(PROTECTOR_PARAMS_MAX + WRAPPED_SIZE <= PROTECTOR_BODY_MAX,
+    "a body has room for both");
+
+/* Cheap ones first: it is the order in which an unlock tries them. The
+ * authority comes last, so that a passphrase that was given works while the KMS
+ * is away. */
 static const struct protector_ops *const table[] = {
 	&protector_native_ops,
 	&protector_passphrase_ops,
+	&protector_authority_ops,
 };
 
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
@@ -114,7 +119,7 @@ protector_wrap(const uint8_t *key, size_t key_size, const char *purpose,
 	size_t aad_size;
 	int rc;
 
-	if (secret_size(dek) != DEK_SIZE || params_size > PARAMS_MAX)
+	if (secret_size(dek) != DEK_SIZE || params_size > PROTECTOR_PARAMS_MAX)
 		return err_set(err, ERR_INTERNAL, "a DEK of %zu bytes",
 		    secret_size(dek));
 	if ((rc = make_key(key, key_size, purpose, binding, p, &x, err)) < 0 ||

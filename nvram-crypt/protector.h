@@ -7,6 +7,7 @@
 #ifndef NVRAM_CRYPT_PROTECTOR_H
 #define NVRAM_CRYPT_PROTECTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "base/uuid.h"
+#include "nvram-crypt/agent.h"
 #include "nvram-crypt/native.h"
 
 #define DEK_SIZE 32
@@ -28,7 +30,7 @@ enum protector_kind {
 	PROTECTOR_NONE = 0,
 	PROTECTOR_NATIVE = 1,
 	PROTECTOR_PASSPHRASE = 2,
-	PROTECTOR_AUTHORITY = 3,	/* written by later versions */
+	PROTECTOR_AUTHORITY = 3,
 	PROTECTOR_RECIPIENT = 4,	/* written by later versions */
 };
 
@@ -49,6 +51,10 @@ struct protector {
 struct protector_creds {
 	const struct native *native;
 	const struct secret *passphrase;
+	struct agent *agent;
+	/* authority: the next one made gets a new KEK in the KMS, which clears
+	 * it. NULL: none does. */
+	bool *new_kek;
 };
 
 /* What a wrapped DEK is bound to. */

@@ -334,6 +334,10 @@ command_line(struct argv *argv, const struct emulator_options *opt,
 		argv_add(argv, "--config");
 		argv_add(argv, opt->config);
 	}
+	if (opt->agent != NULL) {
+		argv_add(argv, "--agent");
+		argv_add(argv, opt->agent);
+	}
 	if (opt->passphrase_fd >= 0) {
 		argv_add(argv, "--passphrase-fd");
 		argv_addf(argv, "%d", opt->passphrase_fd);

@@ -21,6 +21,7 @@ struct emulator_options {
 	const char *log_level;
 	const char *user;
 	const char *config;
+	const char *agent;
 	int passphrase_fd;	/* -1: none */
 };
 

@@ -49,7 +49,7 @@ static const char usage_text[] =
 "  --tpm-model crb|tis   the guest's interface (crb)\n"
 "  --vtpmd PATH          the vtpmd to run (beside vtpm-qemu, then PATH)\n"
 "  --state-dir DIR, --passphrase-fd N, --log FILE|syslog, --log-level LEVEL,\n"
-"  --user USER, --config FILE\n"
+"  --user USER, --config FILE, --agent SOCKET\n"
 "                        handed on to vtpmd\n"
 "  --help, --version\n";
 
@@ -81,7 +81,7 @@ parse_fd(const char *text, int *fd, struct err *err)
 
 enum { OPT_NVRAM = 256, OPT_VBS, OPT_VARS, OPT_FIRMWARE, OPT_MODEL, OPT_VTPMD,
 	OPT_STATE, OPT_PASSPHRASE, OPT_LOG, OPT_LEVEL, OPT_USER,
-	OPT_CONFIG, OPT_HELP, OPT_VERSION };
+	OPT_CONFIG, OPT_AGENT, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "nvram", required_argument, NULL, OPT_NVRAM },
@@ -96,6 +96,7 @@ static const struct option long_options[] = {
 	{ "log-level", required_argument, NULL, OPT_LEVEL },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "agent", required_argument, NULL, OPT_AGENT },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -153,6 +154,9 @@ take(struct options *opt, int c, char *value, struct err *err)
 		return 0;
 	case OPT_CONFIG:
 		opt->emulator.config = value;
+		return 0;
+	case OPT_AGENT:
+		opt->emulator.agent = value;
 		return 0;
 	case OPT_HELP:
 		fputs(usage_text, stdout);

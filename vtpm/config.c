@@ -58,6 +58,7 @@ static const struct keyfile_key keys[] = {
 	{ "native", "key", set_key, OTHER },
 	{ "native", "tcti", keyfile_set_text, TEXT(tcti) },
 	{ "native", "owner", set_owner, OTHER },
+	{ "authority", "socket", keyfile_set_path, TEXT(agent) },
 	{ "vtpmd", "user", set_user, TEXT(user) },
 	{ "vtpmd", "log", keyfile_set_text, TEXT(log) },
 	{ "vtpmd", "log_level", keyfile_set_log_level,
@@ -155,6 +156,8 @@ config_load(struct config *c, const char *file, const char *state_dir,
 	if (rc < 0 || (rc = find_state_dir(c, state_dir, err)) < 0)
 		return rc;
 	default_owner(c);
+	if (c->agent[0] == '\0')
+		snprintf(c->agent, sizeof(c->agent), "%s", CONFIG_AGENT);
 	return 0;
 }
 

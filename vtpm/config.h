@@ -16,6 +16,8 @@
 
 /* Who runs vtpmd where nobody says; data/sysusers.d makes the user. */
 #define CONFIG_SERVICE_USER "vtpmd"
+/* Where vta-kmxa listens where nobody says. */
+#define CONFIG_AGENT "/run/vta-kmxa/agent.sock"
 
 struct config {
 	char state_dir[PATH_MAX];	/* absolute */
@@ -24,6 +26,7 @@ struct config {
 	uid_t owner;			/* [native] owner; (uid_t)-1: who owns
 					 * state_dir, else the caller */
 	gid_t group;
+	char agent[PATH_MAX];		/* [authority] socket */
 	char user[64];			/* [vtpmd] user; empty: choose */
 	char log[PATH_MAX];		/* [vtpmd] log; empty: stderr */
 	enum log_level log_level;

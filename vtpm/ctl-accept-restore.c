@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
+#include <string.h>
 
 #include "vtpm/vtpmctl.h"
 
@@ -11,6 +12,60 @@ print(const json_t *r)
 	    (long long)ctl_number(r, "epoch"));
 }
 
+static bool without_authority;
+
+static const struct ctl_option options[] = {
+	{ "without-authority", NULL, "take the VM away from the trust authority, "
+	    "without asking it", NULL, &without_authority },
+	{ 0 },
+};
+
+static int
+remove_authority(struct nvram *nv, struct err *err)
+{
+	const struct nvram_header *h = nvram_header(nv);
+	uint8_t id[PROTECTOR_ID_SIZE];
+	int rc;
+
+	for (size_t i = 0; i < h->n_protectors;) {
+		if (h->protectors[i].kind != PROTECTOR_AUTHORITY) {
+			i++;
+			continue;
+		}
+		memcpy(id, h->protectors[i].id, sizeof(id));
+		if ((rc = nvram_protector_remove(nv, id, err)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* With the authority gone for good, whoever has another key to the file may say
+ * so: from now on this host keeps the record, and the authority is not asked
+ * for this copy any more. */
+static int
+take_away(struct ctl *ctl, struct nvram **nv, struct err *err)
+{
+	int rc;
+
+	if ((rc = ctl_open_unlocked(ctl, true, nv, err)) < 0)
+		return rc;
+	if (!nvram_wants_authority(*nv))
+		rc = err_set(err, ERR_USAGE, "%s has no authority protector: "
+		    "leave --without-authority out", ctl->operands[0]);
+	if (rc == 0 && (rc = ctl_use_native_record(ctl, err)) == 0)
+		rc = nvram_acquire(*nv, ctl->freshness, true, err);
+	if (rc < 0) {
+		nvram_close(*nv);
+		*nv = NULL;
+		return rc;
+	}
+	if ((rc = remove_authority(*nv, err)) < 0) {
+		rc = ctl_close_changed(*nv, rc, err);
+		*nv = NULL;
+	}
+	return rc;
+}
+
 static int
 run(struct ctl *ctl, struct err *err)
 {
@@ -18,7 +73,9 @@ run(struct ctl *ctl, struct err *err)
 	struct nvram *nv = NULL;
 	int rc;
 
-	if ((rc = ctl_open_to_change(ctl, true, &nv, err)) < 0)
+	rc = without_authority ? take_away(ctl, &nv, err) :
+	    ctl_open_to_change(ctl, true, &nv, err);
+	if (rc < 0)
 		return rc;
 	h = nvram_header(nv);
 	rc = ctl_print(ctl, json_pack("{s:o, s:o, s:I}",
@@ -35,6 +92,13 @@ const struct ctl_command ctl_accept_restore = {
 	.summary = "Take an older copy of an nvram file into use on purpose",
 	.details = "The TPM goes back to what it was when the copy was made: "
 	    "its counters, its secrets\nand its record of failed "
-	    "authorisations. From now on every other copy is refused.\n",
+	    "authorisations. From now on every other copy is refused.\n"
+	    "Where the trust authority keeps the record, it is asked, and has "
+	    "to be told first:\nvtactl vm accept-restore. If it is gone for "
+	    "good, --without-authority removes its\nprotectors from a file "
+	    "that a passphrase or this host's key opens; then this host\n"
+	    "keeps the record, and nothing keeps other hosts from using "
+	    "other copies.\n",
+	.options = options,
 	.run = run,
 };

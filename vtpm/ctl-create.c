@@ -13,8 +13,8 @@ static const struct ctl_option options[] = {
 	{ "uuid", "UUID", "of the VM (default: a random one)", &uuid_text,
 	    NULL },
 	{ "name", "NAME", "of the VM, for people", &name, NULL },
-	{ "protector", "PROTECTOR", "who can open the file: native (default) "
-	    "or passphrase:fd=N", &protector, NULL },
+	{ "protector", "PROTECTOR", "who can open the file: native (default), "
+	    "passphrase:fd=N, authority[:GROUP]", &protector, NULL },
 	{ "pcr-banks", "LIST", "active banks: sha1, sha256 (default), sha384, "
 	    "sha512", &banks, NULL },
 	{ "ek", "LIST", "endorsement keys: rsa2048, p384, p256 (default "
@@ -132,6 +132,8 @@ make_state(struct ctl *ctl, const struct manufacture_plan *plan,
 	struct ek_ca *ca = NULL;
 	int rc;
 
+	if (plan->certify != NULL)
+		return manufacture(plan, NULL, state, err);
 	if ((rc = ek_ca_open(&ca, &native, true, err)) < 0)
 		return rc;
 	rc = manufacture(plan, ca, state, err);
@@ -142,10 +144,10 @@ make_state(struct ctl *ctl, const struct manufacture_plan *plan,
 static int
 create(struct ctl *ctl, const struct manufacture_plan *plan,
     const struct protector_ops *ops, const struct secret *passphrase,
-    struct err *err)
+    bool *made, struct err *err)
 {
 	const struct protector_creds creds = { .native = ctl->native,
-		.passphrase = passphrase };
+		.passphrase = passphrase, .agent = ctl->agent };
 	struct nvram_record record = { .kind = NVRAM_PERMANENT };
 	struct nvram_create_args args = { .path = ctl->operands[0],
 		.name = name, .state_version = tpm_library_version(),
@@ -160,6 +162,7 @@ create(struct ctl *ctl, const struct manufacture_plan *plan,
 	record.data = secret_bytes(state);
 	record.size = secret_size(state);
 	rc = nvram_create(&args, err);
+	*made = rc == 0;
 	if (rc == 0)
 		rc = ctl_print(ctl, describe(args.path, plan, ops, &record),
 		    print, err);
@@ -167,11 +170,42 @@ create(struct ctl *ctl, const struct manufacture_plan *plan,
 	return rc;
 }
 
+/* The VM first at the authority, its file last: whatever fails, nothing is
+ * left. */
+static int
+create_at_authority(struct ctl *ctl, struct manufacture_plan *plan,
+    const struct ctl_protector *p, struct err *err)
+{
+	bool made = false;
+	int rc;
+
+	if ((rc = ctl_load_config(ctl, err)) < 0 ||
+	    (rc = ctl_use_authority(ctl, err)) < 0 ||
+	    (rc = ctl_authority_create(ctl, plan->uuid, name, p->group,
+	    err)) < 0)
+		return rc;
+	ctl_authority_certify(ctl, plan);
+	rc = create(ctl, plan, p->ops, NULL, &made, err);
+	if (!made)
+		ctl_authority_undo(ctl, plan->uuid);
+	return rc;
+}
+
+static int
+create_here(struct ctl *ctl, const struct manufacture_plan *plan,
+    const struct ctl_protector *p, struct err *err)
+{
+	bool made;
+	int rc = p->secret != NULL ? ctl_load_records(ctl, err) :
+	    ctl_load_host(ctl, true, err);
+
+	return rc < 0 ? rc : create(ctl, plan, p->ops, p->secret, &made, err);
+}
+
 static int
 run(struct ctl *ctl, struct err *err)
 {
-	const struct protector_ops *ops;
-	struct secret *passphrase = NULL;
+	struct ctl_protector p;
 	struct manufacture_plan plan;
 	struct stat st;
 	int rc;
@@ -185,14 +219,13 @@ run(struct ctl *ctl, struct err *err)
 	if (lstat(ctl->operands[0], &st) == 0)
 		return err_set(err, ERR_EXISTS, "%s exists already",
 		    ctl->operands[0]);
-	rc = ctl_parse_protector(protector != NULL ? protector : "native",
-	    &ops, &passphrase, err);
-	if (rc == 0)
-		rc = passphrase != NULL ? ctl_load_records(ctl, err) :
-		    ctl_load_host(ctl, true, err);
-	if (rc == 0)
-		rc = create(ctl, &plan, ops, passphrase, err);
-	secret_free(passphrase);
+	if ((rc = ctl_parse_protector(protector != NULL ? protector : "native",
+	    &p, err)) < 0)
+		return rc;
+	rc = p.ops->kind == PROTECTOR_AUTHORITY ?
+	    create_at_authority(ctl, &plan, &p, err) :
+	    create_here(ctl, &plan, &p, err);
+	secret_free(p.secret);
 	return rc;
 }
 
@@ -203,7 +236,11 @@ const struct ctl_command ctl_create = {
 	.summary = "Make a new TPM 2.0 in a new nvram file",
 	.details = "Endorsement keys with certificates of this host's CA "
 	    "(made on first use), platform\ncertificate, storage root key. "
-	    "Never replaces a file.\n",
+	    "Never replaces a file.\n"
+	    "With authority[:GROUP] the trust authority keeps the key, gives "
+	    "it to the hosts of the\ngroup (default: this host's), keeps "
+	    "the record of which copy is the latest, and\ncertifies the EKs; "
+	    "there is no platform certificate then.\n",
 	.options = options,
 	.run = run,
 };

@@ -59,10 +59,11 @@ record_is_ours(struct ctl *ctl, struct nvram *nv, uint8_t uuid[UUID_SIZE])
 	struct protector_creds creds;
 	struct err why = { 0 };
 
-	if (ctl_load_host(ctl, false, &why) < 0 || ctl->freshness == NULL)
+	if (ctl_load_host_for(ctl, nv, &why) < 0)
 		return false;
 	creds = ctl_creds(ctl);
-	if (nvram_unlock(nv, &creds, NULL) < 0)
+	if (nvram_unlock(nv, &creds, NULL) < 0 ||
+	    ctl_choose_record(ctl, nv, NULL) < 0 || ctl->freshness == NULL)
 		return false;
 	nvram_claim(nv, &claim);
 	memcpy(uuid, claim.uuid, UUID_SIZE);
@@ -74,8 +75,13 @@ print(const json_t *d)
 {
 	printf("%s: destroyed%s\n", ctl_text(d, "file"),
 	    json_is_true(json_object_get(d, "record_removed")) ?
-	    ", and this host's record of the VM removed" :
-	    "; this host's record of the VM, if there is one, stays");
+	    ", and the record of the VM removed" :
+	    "; the record of the VM, if there is one, stays");
+	if (json_is_true(json_object_get(d, "authority")))
+		printf(json_is_true(json_object_get(d, "record_removed")) ?
+		    "its KEK at the trust authority is destroyed: no copy can "
+		    "be opened any more\n" : "its KEK at the trust authority "
+		    "stays: destroy it with vtactl vm shred\n");
 }
 
 /* The record first: only a file that is still whole can say that it is its
@@ -102,7 +108,7 @@ destroy(struct ctl *ctl, struct nvram *nv, bool begun, bool *forgotten,
 static int
 run(struct ctl *ctl, struct err *err)
 {
-	bool begun, forgotten = false;
+	bool begun, authority, forgotten = false;
 	struct nvram *nv = NULL;
 	int rc;
 
@@ -111,13 +117,15 @@ run(struct ctl *ctl, struct err *err)
 	if ((rc = nvram_open_to_destroy(&nv, ctl->operands[0], &begun,
 	    err)) < 0)
 		return rc;
+	authority = !begun && nvram_wants_authority(nv);
 	if (yes || (rc = confirm(ctl, nv, begun, err)) == 0)
 		rc = destroy(ctl, nv, begun, &forgotten, err);
 	nvram_close(nv);
 	if (rc < 0)
 		return rc;
-	return ctl_print(ctl, json_pack("{s:o, s:b}", "file",
-	    ctl_json_text(ctl->operands[0]), "record_removed", forgotten),
+	return ctl_print(ctl, json_pack("{s:o, s:b, s:b}", "file",
+	    ctl_json_text(ctl->operands[0]), "record_removed", forgotten,
+	    "authority", authority),
 	    print, err);
 }
 
@@ -129,8 +137,10 @@ const struct ctl_command ctl_destroy = {
 	.details = "The data key's wrapped copies are overwritten first. "
 	    "Copies of the file elsewhere\n(backups, snapshots, what a "
 	    "flash disk keeps of old blocks) are not reached. Needs no\nkey; "
-	    "with one, this host's record of the VM goes too, before all "
-	    "else. Where it was cut\nshort, say it again.\n",
+	    "with one, the record of the VM goes too, before all else: "
+	    "this host's, or the trust\nauthority's, which then also destroys "
+	    "the VM's KEK, and so every copy. Where it was cut\nshort, say it "
+	    "again.\n",
 	.options = options,
 	.run = run,
 };

@@ -75,7 +75,7 @@ run(struct ctl *ctl, struct err *err)
 		return rc;
 	/* What keeps it locked is told beside the plain header. But a mistake
 	 * on the command line is one. */
-	locked = ctl_load_host(ctl, false, &why);
+	locked = ctl_load_host_for(ctl, nv, &why);
 	if (locked == ERR_USAGE) {
 		*err = why;
 		rc = locked;

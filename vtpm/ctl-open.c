@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nvram-crypt/freshness-authority.h"
 #include "vtpm/vtpmctl.h"
 
 int
@@ -21,24 +22,38 @@ ctl_parse_fd(const char *text, int *fd, struct err *err)
 	return 0;
 }
 
+static bool
+is_authority(const char *text)
+{
+	return strcmp(text, "authority") == 0 ||
+	    (strncmp(text, "authority:", strlen("authority:")) == 0 &&
+	    text[strlen("authority:")] != '\0');
+}
+
 int
-ctl_parse_protector(const char *text, const struct protector_ops **ops,
-    struct secret **secret, struct err *err)
+ctl_parse_protector(const char *text, struct ctl_protector *p,
+    struct err *err)
 {
 	static const char by_fd[] = "passphrase:fd=";
 	int fd, rc;
 
-	*secret = NULL;
+	*p = (struct ctl_protector){ .group = "" };
 	if (strcmp(text, "native") == 0) {
-		*ops = protector_ops_by_kind(PROTECTOR_NATIVE);
+		p->ops = protector_ops_by_kind(PROTECTOR_NATIVE);
+		return 0;
+	}
+	if (is_authority(text)) {
+		p->ops = protector_ops_by_kind(PROTECTOR_AUTHORITY);
+		if (text[strlen("authority")] == ':')
+			p->group = text + strlen("authority:");
 		return 0;
 	}
 	if (strncmp(text, by_fd, sizeof(by_fd) - 1) == 0) {
 		if ((rc = ctl_parse_fd(text + sizeof(by_fd) - 1, &fd, err)) < 0)
 			return rc;
-		*ops = protector_ops_by_kind(PROTECTOR_PASSPHRASE);
-		*secret = secret_read_fd(fd, PASSPHRASE_MAX, err);
-		return *secret != NULL ? 0 : err->code;
+		p->ops = protector_ops_by_kind(PROTECTOR_PASSPHRASE);
+		p->secret = secret_read_fd(fd, PASSPHRASE_MAX, err);
+		return p->secret != NULL ? 0 : err->code;
 	}
 	/* The text is not repeated: it may be somebody's passphrase. */
 	if (strncmp(text, "passphrase", strlen("passphrase")) == 0)
@@ -47,14 +62,41 @@ ctl_parse_protector(const char *text, const struct protector_ops **ops,
 		    "descriptor, as passphrase:fd=3 with 3<FILE, or fd=0 with "
 		    "a pipe");
 	return err_set(err, ERR_USAGE, "there is no protector '%s': choose "
-	    "from native, passphrase:fd=N", text);
+	    "from native, passphrase:fd=N, authority, authority:GROUP", text);
 }
 
 int
 ctl_load_config(struct ctl *ctl, struct err *err)
 {
-	return config_load(&ctl->config, ctl->config_file, ctl->state_dir,
+	int rc = config_load(&ctl->config, ctl->config_file, ctl->state_dir,
 	    err);
+
+	if (rc < 0 || ctl->agent != NULL)
+		return rc;
+	return agent_new(&ctl->agent, agent_connect_path, ctl->config.agent,
+	    err);
+}
+
+int
+ctl_use_authority(struct ctl *ctl, struct err *err)
+{
+	struct native_config native = config_native(&ctl->config);
+
+	freshness_free(ctl->freshness);
+	return freshness_authority(&ctl->freshness, ctl->agent, &native, err);
+}
+
+int
+ctl_use_native_record(struct ctl *ctl, struct err *err)
+{
+	struct native_config native = config_native(&ctl->config);
+	int rc;
+
+	if (ctl->native == NULL &&
+	    (rc = native_open(&ctl->native, &native, true, err)) < 0)
+		return rc;
+	freshness_free(ctl->freshness);
+	return freshness_native(&ctl->freshness, ctl->native, err);
 }
 
 static int
@@ -92,6 +134,29 @@ ctl_load_host(struct ctl *ctl, bool create, struct err *err)
 }
 
 int
+ctl_load_host_for(struct ctl *ctl, const struct nvram *nv, struct err *err)
+{
+	struct err why = { 0 };
+	int rc = ctl_load_host(ctl, false, &why);
+
+	/* A native key that cannot be opened is not needed for such a file; if
+	 * it is, its protector says so. */
+	if (rc < 0 && nvram_wants_authority(nv) && rc != ERR_USAGE &&
+	    ctl->agent != NULL && (ctl->passphrase_fd == NULL ||
+	    ctl->passphrase != NULL))
+		return 0;
+	if (rc < 0)
+		*err = why;
+	return rc;
+}
+
+int
+ctl_choose_record(struct ctl *ctl, const struct nvram *nv, struct err *err)
+{
+	return nvram_wants_authority(nv) ? ctl_use_authority(ctl, err) : 0;
+}
+
+int
 ctl_load_records(struct ctl *ctl, struct err *err)
 {
 	struct native_config native;
@@ -112,8 +177,10 @@ void
 ctl_reset(struct ctl *ctl)
 {
 	freshness_free(ctl->freshness);
+	agent_free(ctl->agent);
 	native_free(ctl->native);
 	secret_free(ctl->passphrase);
+	ctl->agent = NULL;
 	ctl->freshness = NULL;
 	ctl->native = NULL;
 	ctl->passphrase = NULL;
@@ -123,7 +190,7 @@ struct protector_creds
 ctl_creds(const struct ctl *ctl)
 {
 	return (struct protector_creds){ .native = ctl->native,
-		.passphrase = ctl->passphrase };
+		.passphrase = ctl->passphrase, .agent = ctl->agent };
 }
 
 int
@@ -136,10 +203,11 @@ ctl_open_unlocked(struct ctl *ctl, bool writable, struct nvram **nv,
 	*nv = NULL;
 	if ((rc = nvram_open(nv, ctl->operands[0], writable, err)) < 0)
 		return rc;
-	if ((rc = ctl_load_host(ctl, false, err)) < 0)
+	if ((rc = ctl_load_host_for(ctl, *nv, err)) < 0)
 		goto fail;
 	creds = ctl_creds(ctl);
-	if ((rc = nvram_unlock(*nv, &creds, err)) < 0)
+	if ((rc = nvram_unlock(*nv, &creds, err)) < 0 ||
+	    (rc = ctl_choose_record(ctl, *nv, err)) < 0)
 		goto fail;
 	return 0;
 fail:
@@ -158,14 +226,9 @@ ctl_open_to_change(struct ctl *ctl, bool accept_restore, struct nvram **nv,
 		return rc;
 	/* Opened by a passphrase on a host that has no native provider yet:
 	 * the record of freshness begins here, as it would in vtpmd. */
-	if (ctl->freshness == NULL) {
-		struct native_config native = config_native(&ctl->config);
-
-		if ((rc = native_open(&ctl->native, &native, true, err)) < 0 ||
-		    (rc = freshness_native(&ctl->freshness, ctl->native,
-			err)) < 0)
-			goto fail;
-	}
+	if (ctl->freshness == NULL &&
+	    (rc = ctl_use_native_record(ctl, err)) < 0)
+		goto fail;
 	if ((rc = nvram_acquire(*nv, ctl->freshness, accept_restore,
 		err)) < 0)
 		goto fail;

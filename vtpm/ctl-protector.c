@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nvram-crypt/freshness-authority.h"
 #include "vtpm/vtpmctl.h"
 
 static void
@@ -32,7 +33,7 @@ run_list(struct ctl *ctl, struct err *err)
 
 	if ((rc = nvram_open(&nv, ctl->operands[0], false, err)) < 0)
 		return rc;
-	if ((rc = ctl_load_host(ctl, false, &why)) == ERR_USAGE) {
+	if ((rc = ctl_load_host_for(ctl, nv, &why)) == ERR_USAGE) {
 		*err = why;
 		goto out;
 	}
@@ -46,6 +47,43 @@ out:
 	return rc;
 }
 
+/* A file of this host's becomes one of the authority's. Its own record stays,
+ * so that a copy from before is older than what that says. */
+static int
+give_to_authority(struct ctl *ctl, struct nvram *nv,
+    const struct ctl_protector *p, const char *label, struct err *err)
+{
+	const struct nvram_header *h = nvram_header(nv);
+	struct protector_creds creds = { .agent = ctl->agent };
+	uint8_t uuid[UUID_SIZE], id[PROTECTOR_ID_SIZE];
+	struct freshness *authority = NULL;
+	struct native_config native = config_native(&ctl->config);
+	struct freshness_claim claim;
+	int rc;
+
+	if (nvram_wants_authority(nv))
+		return err_set(err, ERR_EXISTS, "%s has an authority protector "
+		    "already; vtpmctl rekey makes it anew", ctl->operands[0]);
+	memcpy(uuid, h->uuid, sizeof(uuid));
+	if ((rc = freshness_authority(&authority, ctl->agent, &native,
+	    err)) < 0 || (rc = ctl_authority_create(ctl, uuid, h->name,
+	    p->group, err)) < 0)
+		goto out;
+	if ((rc = nvram_protector_add(nv, p->ops, &creds, label, err)) < 0) {
+		ctl_authority_undo(ctl, uuid);
+		goto out;
+	}
+	memcpy(id, h->protectors[h->n_protectors - 1].id, sizeof(id));
+	nvram_claim(nv, &claim);
+	if ((rc = freshness_register(authority, &claim, err)) < 0) {
+		(void)nvram_protector_remove(nv, id, NULL);
+		ctl_authority_undo(ctl, uuid);
+	}
+out:
+	freshness_free(authority);
+	return rc;
+}
+
 static const char *add_label;
 
 static const struct ctl_option add_options[] = {
@@ -56,24 +94,32 @@ static const struct ctl_option add_options[] = {
 static int
 run_add(struct ctl *ctl, struct err *err)
 {
-	const struct protector_ops *ops;
-	struct secret *passphrase = NULL;
 	struct protector_creds creds;
+	struct ctl_protector p;
 	struct nvram *nv = NULL;
 	int rc;
 
-	rc = ctl_parse_protector(ctl->operands[1], &ops, &passphrase, err);
+	rc = ctl_parse_protector(ctl->operands[1], &p, err);
 	if (rc < 0 || (rc = ctl_open_to_change(ctl, false, &nv, err)) < 0)
 		goto out;
+	/* One that somebody else opened needs none of this host's so far. */
+	if (p.ops->kind == PROTECTOR_NATIVE && ctl->native == NULL) {
+		struct native_config native = config_native(&ctl->config);
+
+		if ((rc = native_open(&ctl->native, &native, true, err)) < 0)
+			goto out;
+	}
 	/* The new passphrase, not the one that opened the file. */
 	creds = (struct protector_creds){ .native = ctl->native,
-		.passphrase = passphrase };
-	rc = nvram_protector_add(nv, ops, &creds, add_label, err);
+		.passphrase = p.secret };
+	rc = p.ops->kind == PROTECTOR_AUTHORITY ?
+	    give_to_authority(ctl, nv, &p, add_label, err) :
+	    nvram_protector_add(nv, p.ops, &creds, add_label, err);
 	if (rc == 0)
 		rc = print_protectors(ctl, nv, err);
 out:
 	rc = ctl_close_changed(nv, rc, err);
-	secret_free(passphrase);
+	secret_free(p.secret);
 	return rc;
 }
 
@@ -94,17 +140,45 @@ parse_id(const char *text, uint8_t id[PROTECTOR_ID_SIZE], struct err *err)
 	return 0;
 }
 
+/* The authority is not asked any more; it hears of the end of this use, so that
+ * copies from before stay refused there. */
+static int
+keep_record_here(struct ctl *ctl, const struct nvram *nv, struct err *err)
+{
+	struct native_config native = config_native(&ctl->config);
+	struct freshness *here = NULL;
+	struct freshness_claim claim;
+	int rc = 0;
+
+	if (ctl->native == NULL &&
+	    (rc = native_open(&ctl->native, &native, true, err)) < 0)
+		return rc;
+	if ((rc = freshness_native(&here, ctl->native, err)) < 0)
+		return rc;
+	nvram_claim(nv, &claim);
+	rc = freshness_register(here, &claim, err);
+	/* One from before the authority's time is of an older epoch. */
+	if (rc == ERR_EXISTS)
+		rc = 0;
+	freshness_free(here);
+	return rc;
+}
+
 static int
 run_remove(struct ctl *ctl, struct err *err)
 {
 	uint8_t id[PROTECTOR_ID_SIZE];
 	struct nvram *nv = NULL;
+	bool authority;
 	int rc;
 
 	if ((rc = parse_id(ctl->operands[1], id, err)) < 0 ||
 	    (rc = ctl_open_to_change(ctl, false, &nv, err)) < 0)
 		return rc;
+	authority = nvram_wants_authority(nv);
 	rc = nvram_protector_remove(nv, id, err);
+	if (rc == 0 && authority && !nvram_wants_authority(nv))
+		rc = keep_record_here(ctl, nv, err);
 	if (rc == 0)
 		rc = print_protectors(ctl, nv, err);
 	return ctl_close_changed(nv, rc, err);
@@ -123,8 +197,11 @@ const struct ctl_command ctl_protector_add = {
 	.operands = "FILE PROTECTOR",
 	.n_operands = 2,
 	.summary = "Let somebody more open an nvram file",
-	.details = "PROTECTOR is native (this host's key) or "
-	    "passphrase:fd=N (read from descriptor N).\n"
+	.details = "PROTECTOR is native (this host's key), "
+	    "passphrase:fd=N (read from descriptor N), or\n"
+	    "authority[:GROUP], which gives the VM to the trust authority: it "
+	    "also keeps the record of\nwhich copy is the latest from then on, "
+	    "whatever opens the file.\n"
 	    "To change a passphrase, add the new one and remove the old.\n",
 	.options = add_options,
 	.run = run_add,

@@ -29,6 +29,9 @@ run(struct ctl *ctl, struct err *err)
 	if ((rc = ctl_open_to_change(ctl, false, &nv, err)) < 0)
 		return rc;
 	creds = ctl_creds(ctl);
+	/* One new KEK, however many protectors there are. */
+	ctl->new_kek = true;
+	creds.new_kek = &ctl->new_kek;
 	rc = nvram_rekey(nv, deep, &creds, err);
 	if (rc == 0)
 		rc = ctl_print(ctl, json_pack("{s:o, s:b, s:o}",

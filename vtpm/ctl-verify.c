@@ -85,8 +85,14 @@ judge_freshness(const struct ctl *ctl, const struct nvram *nv,
 		*verdict = "not known: this host has no record of this VM";
 		return 0;
 	}
-	*verdict = rc == 0 ? "newest copy that this host knows of" :
-	    "STALE: not the newest copy";
+	if (rc == 0)
+		*verdict = freshness_is_authority(ctl->freshness) ?
+		    "newest copy, says the trust authority" :
+		    "newest copy that this host knows of";
+	else if (rc == ERR_STALE)
+		*verdict = "STALE: not the newest copy";
+	else
+		*verdict = "not known: its record could not be read";
 	return rc;
 }
 
@@ -125,6 +131,7 @@ const struct ctl_command ctl_verify = {
 	    "  empty     never written\n"
 	    "  torn      does not authenticate: a write cut short, or damage\n"
 	    "  leftover  of another data key: a rekey was interrupted\n"
-	    "and compares the file with this host's record of freshness.\n",
+	    "and compares the file with its record of freshness, which is this "
+	    "host's or the trust\nauthority's.\n",
 	.run = run,
 };

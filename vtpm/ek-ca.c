@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include "base/fdio.h"
 #include "base/secret.h"
 #include "nvram-crypt/crypto.h"
 #include "nvram-crypt/native-dir.h"
+#include "vtpm/der.h"
 #include "vtpm/ek-ca-make.h"
 #include "vtpm/x509.h"
 
@@ -26,6 +28,7 @@ struct ek_ca {
 	X509 *issuing, *root;
 	char path[PATH_MAX];		/* STATE_DIR/ca, for messages */
 	struct native_owner owner;
+	const char *crl_url;
 };
 
 /* Judged by whose it is and who may read it only where it is secret. */
@@ -196,6 +199,65 @@ out:
 		close(dirfd);
 	ek_ca_free(ca);
 	return rc;
+}
+
+int
+ek_ca_from(struct ek_ca **out, X509 *issuing, X509 *root, EVP_PKEY *key,
+    struct err *err)
+{
+	struct ek_ca *ca = calloc(1, sizeof(*ca));
+	int rc;
+
+	if (ca == NULL) {
+		X509_free(issuing);
+		X509_free(root);
+		EVP_PKEY_free(key);
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	}
+	ca->issuing = issuing;
+	ca->root = root;
+	ca->key = key;
+	if ((rc = crypto_init(err)) < 0) {
+		ek_ca_free(ca);
+		return rc;
+	}
+	ca->ctx = crypto_context();
+	*out = ca;
+	return 0;
+}
+
+void
+ek_ca_set_crl_url(struct ek_ca *ca, const char *url)
+{
+	ca->crl_url = url;
+}
+
+const char *
+ek_ca_crl_url(const struct ek_ca *ca)
+{
+	return ca->crl_url;
+}
+
+int
+ek_ca_put_issuer_id(const struct ek_ca *ca, struct buf *out, struct err *err)
+{
+	const ASN1_OCTET_STRING *own = X509_get0_subject_key_id(ca->issuing);
+	uint8_t made[X509_KEY_ID_SIZE];
+	size_t mark = der_mark(out);
+	int rc;
+
+	if (own != NULL) {
+		der_bytes(out, DER_CONTEXT_PRIMITIVE(0),
+		    ASN1_STRING_get0_data(own),
+		    (size_t)ASN1_STRING_length(own));
+	} else {
+		rc = x509_key_id(ca->issuing, ca->ctx, made, err);
+		if (rc < 0)
+			return rc;
+		der_bytes(out, DER_CONTEXT_PRIMITIVE(0), made, sizeof(made));
+	}
+	der_wrap(out, mark, DER_SEQUENCE);
+	return 0;
 }
 
 void

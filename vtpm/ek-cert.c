@@ -6,9 +6,10 @@
  * - The subject is empty, so subjectAltName is critical (RFC 5280 4.2.1.6):
  *   an EK certificate says which TPM this is, not whose. The VM's UUID stands
  *   in the platform certificate, where the profile has a field for it.
- * - No certificatePolicies, CRL distribution point or authorityInfoAccess:
- *   this CA publishes nothing, and an address that answers nobody makes
- *   verifiers wait.
+ * - No certificatePolicies or authorityInfoAccess, and a CRL distribution
+ *   point only where the CA has one (the trust authority's): a host's own CA
+ *   publishes nothing, and an address that answers nobody makes verifiers
+ *   wait.
  * - No tpmSecurityAssertions: optional, and nobody has evaluated this TPM.
  * - No subjectKeyIdentifier: the profile says that it should be left out.
  */
@@ -89,17 +90,45 @@ out:
 	return pkey;
 }
 
-static int
-set_key(X509 *x, OSSL_LIB_CTX *ctx, const struct tpm_public *key,
-    struct err *err)
+static EVP_PKEY *
+pkey_of(OSSL_LIB_CTX *ctx, const struct tpm_public *key)
 {
-	EVP_PKEY *pkey = key->type == TPM_ALG_RSA ? pkey_rsa(ctx, key) :
+	return key->type == TPM_ALG_RSA ? pkey_rsa(ctx, key) :
 	    pkey_ecc(ctx, key);
+}
+
+int
+ek_cert_public_key(OSSL_LIB_CTX *ctx, const struct tpm_public *key,
+    uint8_t **der, size_t *size, struct err *err)
+{
+	EVP_PKEY *pkey = pkey_of(ctx, key);
+	int n = pkey != NULL ? i2d_PUBKEY(pkey, der) : -1;
+
+	EVP_PKEY_free(pkey);
+	if (n <= 0)
+		return crypto_error(err, "cannot write the EK's public key");
+	*size = (size_t)n;
+	return 0;
+}
+
+int
+ek_cert_check(OSSL_LIB_CTX *ctx, const struct tpm_public *key,
+    const uint8_t *der, size_t size, struct err *err)
+{
+	const unsigned char *p = der;
+	EVP_PKEY *pkey = pkey_of(ctx, key);
+	X509 *x = X509_new_ex(ctx, NULL);
 	int rc = 0;
 
-	if (pkey == NULL || X509_set_pubkey(x, pkey) != 1)
-		rc = crypto_error(err,
-		    "cannot put the EK into its certificate");
+	if (size > EK_CERT_MAX)
+		rc = err_set(err, ERR_REFUSED, "the EK certificate has %zu "
+		    "bytes, and an NV index holds %u", size, EK_CERT_MAX);
+	else if (x == NULL || d2i_X509(&x, &p, (long)size) == NULL ||
+	    p != der + size || pkey == NULL ||
+	    EVP_PKEY_eq(X509_get0_pubkey(x), pkey) != 1)
+		rc = err_set(err, ERR_REFUSED, "what came as the EK's "
+		    "certificate is none for this EK");
+	X509_free(x);
 	EVP_PKEY_free(pkey);
 	return rc;
 }
@@ -174,28 +203,56 @@ add_purpose(X509 *x, struct err *err)
 	return x509_add_extension(x, "2.5.29.37", false, &b, err);
 }
 
+/* CRL Distribution Points (RFC 5280, 4.2.1.13): one, by its address. */
+static int
+add_crl_url(X509 *x, const char *url, struct err *err)
+{
+	uint8_t room[512];
+	struct buf b = buf_writer(room, sizeof(room));
+	size_t mark = der_mark(&b);
+
+	if (url == NULL)
+		return 0;
+	der_bytes(&b, DER_CONTEXT_PRIMITIVE(6), url, strlen(url));	/* URI */
+	der_wrap(&b, mark, DER_CONTEXT(0));	/* fullName */
+	der_wrap(&b, mark, DER_CONTEXT(0));	/* distributionPoint */
+	der_wrap(&b, mark, DER_SEQUENCE);
+	der_wrap(&b, mark, DER_SEQUENCE);
+	return x509_add_extension(x, "2.5.29.31", false, &b, err);
+}
+
+static int
+add_issuer_id(X509 *x, const struct ek_ca *ca, struct err *err)
+{
+	uint8_t room[80];
+	struct buf b = buf_writer(room, sizeof(room));
+	int rc = ek_ca_put_issuer_id(ca, &b, err);
+
+	return rc < 0 ? rc : x509_add_extension(x, "2.5.29.35", false, &b,
+	    err);
+}
+
 static int
 add_extensions(X509 *x, struct ek_ca *ca, const struct ek_cert_tpm *tpm,
-    const struct tpm_public *key, struct err *err)
+    const EVP_PKEY *key, struct err *err)
 {
-	uint8_t issuer_id[X509_KEY_ID_SIZE];
 	int rc;
 
-	rc = x509_key_id(ek_ca_issuing(ca), ek_ca_context(ca), issuer_id, err);
-	if (rc == 0)
-		rc = add_names(x, tpm, err);
+	rc = add_names(x, tpm, err);
 	if (rc == 0)
 		rc = x509_add_basic_constraints(x, false, -1, err);
 	if (rc == 0)
 		rc = add_specification(x, tpm, err);
 	if (rc == 0)
-		rc = x509_add_authority_key_id(x, issuer_id, err);
+		rc = add_issuer_id(x, ca, err);
 	/* Key Usage: what a decryption key is for. */
 	if (rc == 0)
-		rc = x509_add_key_usage(x, key->type == TPM_ALG_RSA ?
+		rc = x509_add_key_usage(x, EVP_PKEY_is_a(key, "RSA") ?
 		    X509_KEY_ENCIPHERMENT : X509_KEY_AGREEMENT, err);
 	if (rc == 0)
 		rc = add_purpose(x, err);
+	if (rc == 0)
+		rc = add_crl_url(x, ek_ca_crl_url(ca), err);
 	return rc;
 }
 
@@ -215,8 +272,8 @@ encode(const X509 *x, struct ek_cert *out, struct err *err)
 }
 
 int
-ek_cert_make(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
-    const struct tpm_public *key, struct ek_cert *out, struct err *err)
+ek_cert_make_for(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
+    EVP_PKEY *key, struct ek_cert *out, struct err *err)
 {
 	X509 *x = NULL;
 	int rc;
@@ -229,12 +286,31 @@ ek_cert_make(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
 		    "cannot name the issuer of an EK certificate");
 		goto out;
 	}
-	if ((rc = set_key(x, ek_ca_context(ca), key, err)) < 0 ||
-	    (rc = add_extensions(x, ca, tpm, key, err)) < 0 ||
+	if (X509_set_pubkey(x, key) != 1) {
+		rc = crypto_error(err,
+		    "cannot put the EK into its certificate");
+		goto out;
+	}
+	if ((rc = add_extensions(x, ca, tpm, key, err)) < 0 ||
 	    (rc = x509_sign(x, ek_ca_key(ca), ek_ca_context(ca), err)) < 0)
 		goto out;
 	rc = encode(x, out, err);
 out:
 	X509_free(x);
+	return rc;
+}
+
+int
+ek_cert_make(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
+    const struct tpm_public *key, struct ek_cert *out, struct err *err)
+{
+	EVP_PKEY *pkey = pkey_of(ek_ca_context(ca), key);
+	int rc;
+
+	if (pkey == NULL)
+		return crypto_error(err,
+		    "cannot put the EK into its certificate");
+	rc = ek_cert_make_for(ca, tpm, pkey, out, err);
+	EVP_PKEY_free(pkey);
 	return rc;
 }

@@ -30,6 +30,18 @@ struct ek_cert {
 	size_t size;
 };
 
+/* The EK as a SubjectPublicKeyInfo (RFC 5280, 4.1), DER; OPENSSL_free it. ctx as
+ * for x509.h. */
+int ek_cert_public_key(OSSL_LIB_CTX *ctx, const struct tpm_public *key,
+    uint8_t **der, size_t *size, struct err *err);
+/* Whether a certificate that somebody else made is one for this key, and not
+ * too large. */
+int ek_cert_check(OSSL_LIB_CTX *ctx, const struct tpm_public *key,
+    const uint8_t *der, size_t size, struct err *err);
+
+/* key: an RSA or EC public key of ek_ca_context(ca). */
+int ek_cert_make_for(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
+    EVP_PKEY *key, struct ek_cert *out, struct err *err);
 int ek_cert_make(struct ek_ca *ca, const struct ek_cert_tpm *tpm,
     const struct tpm_public *key, struct ek_cert *out, struct err *err);
 

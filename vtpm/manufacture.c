@@ -91,18 +91,31 @@ store_cert(const struct maker *m, uint32_t index, const struct ek_cert *cert,
 }
 
 static int
+certify(struct maker *m, const struct tpm_public *key, struct ek_cert *cert,
+    struct err *err)
+{
+	const struct manufacture_plan *plan = m->plan;
+
+	if (plan->certify != NULL)
+		return plan->certify(plan->certify_arg, &m->tpm, key, cert,
+		    err);
+	return ek_cert_make(m->ca, &m->tpm, key, cert, err);
+}
+
+static int
 make_ek(struct maker *m, size_t i, struct err *err)
 {
 	const struct tpm_template *t = m->plan->eks[i];
 	struct ek_cert *cert = &m->certs[i];
 	struct tpm_primary primary;
 	struct tpm_public key;
+	int rc;
 
-	if (make_key(TPM_RH_ENDORSEMENT, t, &primary, &key, err) < 0 ||
-	    ek_cert_make(m->ca, &m->tpm, &key, cert, err) < 0 ||
-	    store_cert(m, t->cert_index, cert, err) < 0)
+	if ((rc = make_key(TPM_RH_ENDORSEMENT, t, &primary, &key, err)) < 0 ||
+	    (rc = certify(m, &key, cert, err)) < 0 ||
+	    (rc = store_cert(m, t->cert_index, cert, err)) < 0)
 		return err_prefix(err, "making the EK %s", t->name);
-	return 0;
+	return rc;
 }
 
 static int
@@ -178,7 +191,9 @@ make_all(struct maker *m, struct err *err)
 	for (size_t i = 0; i < m->plan->n_eks; i++)
 		if ((rc = make_ek(m, i, err)) < 0)
 			return rc;
-	if ((rc = make_platform_cert(m, err)) < 0)
+	/* Nobody but the host's CA makes one, and it does not vouch for a VM
+	 * of the authority, which any host of its group may have. */
+	if (m->ca != NULL && (rc = make_platform_cert(m, err)) < 0)
 		return rc;
 	rc = make_key(TPM_RH_OWNER, m->plan->srk, &primary, &key, err);
 	if (rc < 0)
@@ -199,7 +214,8 @@ manufacture(const struct manufacture_plan *plan, struct ek_ca *ca,
 	const struct secret *made;
 	int rc;
 
-	if (plan->n_eks == 0 || plan->n_banks == 0 || plan->srk == NULL)
+	if (plan->n_eks == 0 || plan->n_banks == 0 || plan->srk == NULL ||
+	    (ca == NULL && plan->certify == NULL))
 		return err_set(err, ERR_INTERNAL, "nothing to manufacture");
 	if ((rc = tpm_memory_power_on(NULL, 0, err)) < 0)
 		goto out;

@@ -27,6 +27,13 @@
 #define MANUFACTURE_EKS_MAX 3u
 #define MANUFACTURE_BANKS_MAX 8u
 
+/* Who certifies EKs in place of the host's CA. tpm is what the TPM says of
+ * itself. */
+struct ek_cert;
+struct ek_cert_tpm;
+typedef int manufacture_certify(void *arg, const struct ek_cert_tpm *tpm,
+    const struct tpm_public *key, struct ek_cert *out, struct err *err);
+
 struct manufacture_plan {
 	uint8_t uuid[UUID_SIZE];
 	const struct tpm_template *eks[MANUFACTURE_EKS_MAX];
@@ -35,6 +42,8 @@ struct manufacture_plan {
 	const struct tpm_template *srk;
 	uint16_t banks[MANUFACTURE_BANKS_MAX];	/* TPM_ALG_ID */
 	size_t n_banks;
+	manufacture_certify *certify;	/* NULL: the host's CA */
+	void *certify_arg;
 };
 
 /* "sha256,sha384" to plan->banks; "rsa2048,p384" to plan->eks; "rsa2048" to
@@ -48,7 +57,8 @@ int manufacture_parse_srk(struct manufacture_plan *plan, const char *name,
 /* "sha256" for 0x000b; NULL for what has no name here. */
 const char *manufacture_bank_name(uint16_t hash);
 
-/* Once per process: libtpms has one TPM. *state is the permanent state, to be
+/* Once per process: libtpms has one TPM. ca may be NULL where plan->certify is
+ * set: then there is no platform certificate either. *state is the permanent state, to be
  * freed with secret_free. */
 int manufacture(const struct manufacture_plan *plan, struct ek_ca *ca,
     struct secret **state, struct err *err);

@@ -72,6 +72,28 @@ name_vm(const struct monitor *m)
 	log_set_context(uuid);
 }
 
+/* The worker that was asked for; once. */
+static int
+take_worker(struct monitor *m, struct err *err)
+{
+	if (m->channel.orders >= 0)
+		return 0;
+	return supervisor_spawned(m->supervisor, &m->channel, &m->worker, err);
+}
+
+/* What was asked before is answered before. */
+static int
+connect_agent(void *arg, int *fd, struct err *err)
+{
+	struct monitor *m = arg;
+	int rc;
+
+	*fd = -1;
+	if ((rc = take_worker(m, err)) < 0)
+		return rc;
+	return supervisor_agent(m->supervisor, m->agent_path, fd, err);
+}
+
 static int
 open_storage(const struct monitor_start *s, struct monitor *m,
     struct err *err)
@@ -83,7 +105,7 @@ open_storage(const struct monitor_start *s, struct monitor *m,
 	    err)) < 0)
 		return rc;
 	rc = storage_open(&m->storage, s->options->nvram, s->config,
-	    passphrase, err);
+	    passphrase, m->agent, err);
 	secret_free(passphrase);
 	if (rc < 0)
 		return rc;
@@ -112,8 +134,7 @@ start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 	int rc;
 
 	if ((rc = open_storage(s, m, err)) < 0 ||
-	    (rc = supervisor_spawned(m->supervisor, &m->channel, &m->worker,
-	    err)) < 0)
+	    (rc = take_worker(m, err)) < 0)
 		return rc;
 	if (s->user->name != NULL &&
 	    (rc = sandbox_drop_user(s->user, err)) < 0)
@@ -135,8 +156,7 @@ take_over(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
 	int rc;
 
-	if ((rc = supervisor_spawned(m->supervisor, &m->channel, &m->worker,
-	    err)) < 0 ||
+	if ((rc = take_worker(m, err)) < 0 ||
 	    (rc = upgrade_receive(m, s->handover, s->options->nvram,
 	    err)) < 0)
 		return rc;
@@ -150,7 +170,9 @@ start(const struct monitor_start *s, struct monitor *m, struct err *err)
 	int rc;
 
 	/* It sets itself up meanwhile. */
-	if ((rc = take_signals(m, err)) < 0 ||
+	m->agent_path = s->config->agent;
+	if ((rc = agent_new(&m->agent, connect_agent, m, err)) < 0 ||
+	    (rc = take_signals(m, err)) < 0 ||
 	    (rc = supervisor_tell(m->supervisor, SUPERVISOR_SPAWN, -1,
 	    err)) < 0)
 		return rc;

@@ -26,7 +26,7 @@
 
 /* Places in the poll set. */
 enum { P_SIGNAL, P_ORDERS, P_NEEDS, P_LISTEN, P_LISTEN_PID, P_TRIAL,
-	P_SUPERVISOR, P_CLIENTS,
+	P_SUPERVISOR, P_AGENT, P_CLIENTS,
 	P_LAST = P_CLIENTS + MONITOR_CLIENTS };
 
 uint64_t
@@ -242,6 +242,8 @@ poll_set(const struct monitor *m, struct pollfd *p)
 		m->upgrade.sock : -1, POLLIN, 0 };
 	p[P_SUPERVISOR] = (struct pollfd){ m->ending ? -1 : m->supervisor,
 		POLLIN, 0 };
+	p[P_AGENT] = (struct pollfd){ alone ? -1 : agent_fd(m->agent), POLLIN,
+		0 };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++) {
 		const struct client *c = &m->clients[i];
 
@@ -284,6 +286,8 @@ patience(const struct monitor *m)
 
 	if (m->rest_at < until)
 		until = m->rest_at;
+	if (!m->disowned && agent_due(m->agent) < until)
+		until = agent_due(m->agent);
 	if (m->order.active && m->order.deadline < until)
 		until = m->order.deadline;
 	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline < until)
@@ -303,6 +307,10 @@ on_deadline(struct monitor *m)
 		    now + LOOK_MS;
 	if (m->rest_at <= now)
 		monitor_rest(m);
+	if (!m->disowned) {
+		agent_tick(m->agent);
+		(void)storage_fenced(m->storage);
+	}
 	if (m->upgrade.state == UPGRADE_TRIAL && m->upgrade.deadline <= now) {
 		upgrade_trial_answered(m);
 		next_order(m);
@@ -325,6 +333,7 @@ monitor_run(struct monitor *m)
 {
 	struct pollfd p[P_LAST];
 	struct err err = { 0 };
+	int rc;
 
 	if (m->upgrade.state == UPGRADE_TAKING_OVER)
 		upgrade_finish(m);
@@ -340,6 +349,11 @@ monitor_run(struct monitor *m)
 			break;
 		if (p[P_SIGNAL].revents != 0)
 			on_signal(m);
+		/* Before anything is written. */
+		if (p[P_AGENT].revents != 0) {
+			agent_readable(m->agent);
+			(void)storage_fenced(m->storage);
+		}
 		/* Needs before answers: a worker sends its last need before it
 		 * answers the order. */
 		if (p[P_NEEDS].revents != 0 && monitor_serve_need(m) < 0)
@@ -371,11 +385,12 @@ monitor_run(struct monitor *m)
 			client_close(&m->clients[i]);
 	if (m->disowned) {
 		storage_abandon(m->storage);
-	} else if (storage_close(m->storage, &err) < 0) {
+	} else if ((rc = storage_close(m->storage, &err)) < 0) {
 		log_error("%s", err.text);
-		m->exit_status = 1;
+		m->exit_status = rc == ERR_STALE ? err_exit_status(rc) : 1;
 	}
 	m->storage = NULL;
+	agent_free(m->agent);
 	channel_close(&m->channel);
 	if (m->disowned && m->exit_status == 0)
 		return SUPERVISOR_HANDED_OVER;

@@ -35,6 +35,8 @@ struct monitor {
 	struct channel channel;
 	pid_t worker;
 	struct storage *storage;
+	struct agent *agent;	/* of the trust authority on this host */
+	const char *agent_path;	/* for messages */
 	uint64_t look_at;	/* for the file's name, ms, CLOCK_MONOTONIC;
 				 * UINT64_MAX: no more */
 	uint64_t rest_at;	/* the same: gives back memory then */

@@ -19,6 +19,8 @@ static const char usage[] =
 "      --state-dir DIR      the host's keys and freshness records\n"
 "      --config FILE        configuration, instead of " SYSCONFDIR
 "/vtpmd/vtpmd.conf\n"
+"      --agent SOCKET       socket of the trust authority's agent, instead of\n"
+"                           [authority] socket\n"
 "      --user U             become user U when started by root\n"
 "      --terminate          end when the hypervisor's connection ends\n"
 "      --daemon             go into the background once ready\n"
@@ -32,7 +34,8 @@ static const char usage[] =
 
 enum { OPT_NVRAM = 256, OPT_CTRL, OPT_PASSPHRASE_FD, OPT_STATE_DIR, OPT_CONFIG,
 	OPT_USER, OPT_TERMINATE, OPT_DAEMON, OPT_PID_FILE, OPT_LOG,
-	OPT_LOG_LEVEL, OPT_TRIAL, OPT_TAKE_OVER, OPT_WORKER, OPT_REPORT };
+	OPT_LOG_LEVEL, OPT_AGENT, OPT_TRIAL, OPT_TAKE_OVER, OPT_WORKER,
+	OPT_REPORT };
 
 static const struct option long_options[] = {
 	{ "nvram", required_argument, NULL, OPT_NVRAM },
@@ -46,6 +49,7 @@ static const struct option long_options[] = {
 	{ "pid-file", required_argument, NULL, OPT_PID_FILE },
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "agent", required_argument, NULL, OPT_AGENT },
 	{ "trial", required_argument, NULL, OPT_TRIAL },
 	{ "take-over", required_argument, NULL, OPT_TAKE_OVER },
 	{ "worker", required_argument, NULL, OPT_WORKER },
@@ -110,6 +114,13 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
 			break;
 		case OPT_LOG_LEVEL:
 			o->log_level = optarg;
+			break;
+		case OPT_AGENT:
+			o->agent = optarg;
+			if (optarg[0] != '/')
+				return err_set(err, ERR_USAGE, "the agent's "
+				    "socket '%s' is not an absolute path",
+				    optarg);
 			break;
 		case OPT_TRIAL:
 			if (parse_descriptor(optarg, &o->trial_fd, err) < 0)

@@ -11,6 +11,7 @@ struct options {
 	const char *nvram, *ctrl, *pid_file, *log, *log_level;
 	const char *user;
 	const char *state_dir, *config;
+	const char *agent;	/* socket of the host's agent */
 	int passphrase_fd;	/* -1: none */
 	bool daemon, terminate;
 	/* Only between one vtpmd and the next, which it starts to upgrade. */

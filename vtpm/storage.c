@@ -6,12 +6,16 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/uuid.h"
+#include "nvram-crypt/freshness-authority.h"
 
 struct storage {
 	struct native *native;
+	struct agent *agent;	/* the caller's */
 	struct freshness *freshness;
 	struct nvram *nv;
 	bool failing;		/* the last store failed */
+	bool fenced;		/* the VM is another's, and that was told */
 	bool vanished;		/* the file has no name any more, and that was
 				 * told */
 	time_t looked;		/* for its name, CLOCK_MONOTONIC seconds */
@@ -47,36 +51,101 @@ look_for_name(struct storage *s, bool now)
 		    "root; see vtpmd(8)\"", where, where);
 }
 
+/* Asked before anything is written. */
+static int
+check_fence(struct storage *s, struct err *err)
+{
+	if (!storage_fenced(s))
+		return 0;
+	return err_set(err, ERR_STALE, "the trust authority has given this VM "
+	    "to another owner: nothing is written any more");
+}
+
+static void
+fence(struct storage *s, const char *why)
+{
+	if (s->fenced)
+		return;
+	s->fenced = true;
+	log_event(LOG_LEVEL_ERROR, "storage.fenced", "alarm=1 epoch=%llu "
+	    "reason=\"%s\" consequence=\"another host owns this VM: nothing is "
+	    "written any more; commands that need NV are answered "
+	    "TPM_RC_NV_UNAVAILABLE\" remedy=\"end this VM; see vtactl vm "
+	    "show\"", (unsigned long long)nvram_header(s->nv)->epoch, why);
+}
+
+bool
+storage_fenced(struct storage *s)
+{
+	const char *why = s->fenced ? NULL : agent_lost(s->agent);
+
+	if (why != NULL)
+		fence(s, why);
+	return s->fenced;
+}
+
+/* This host's key is of no use to a file that only the authority opens, and
+ * may take long to be had (its TPM). */
+static bool
+may_open_natively(const struct nvram *nv)
+{
+	const struct nvram_header *h = nvram_header(nv);
+
+	for (size_t i = 0; i < h->n_protectors; i++)
+		if (h->protectors[i].kind == PROTECTOR_NATIVE)
+			return true;
+	return !nvram_wants_authority(nv);
+}
+
+static int
+open_native(struct storage *s, const struct native_config *native,
+    bool other_key, struct err *err)
+{
+	struct err why = { 0 };
+	int rc;
+
+	if (!may_open_natively(s->nv))
+		return 0;
+	/* A key that is not there yet is made only once the file has opened by
+	 * other means: a fresh key could not have opened it. */
+	rc = other_key ? native_open_beside(&s->native, native, &why) :
+	    native_open(&s->native, native, false, &why);
+	if (rc == 0 || (rc == ERR_NOTFOUND && other_key))
+		return 0;
+	*err = why;
+	return rc;
+}
+
 static int
 unlock(struct storage *s, const struct config *config,
     const struct secret *passphrase, struct err *err)
 {
 	struct native_config native = config_native(config);
-	struct protector_creds creds = { .passphrase = passphrase };
-	struct err why = { 0 };
+	struct protector_creds creds = { .passphrase = passphrase,
+		.agent = s->agent };
 	int rc;
 
-	/* A key that is not there yet is made only once the file has opened by
-	 * other means: a fresh key could not have opened it. */
-	rc = passphrase != NULL ?
-	    native_open_beside(&s->native, &native, &why) :
-	    native_open(&s->native, &native, false, &why);
-	if (rc < 0 && (rc != ERR_NOTFOUND || passphrase == NULL)) {
-		*err = why;
+	if ((rc = open_native(s, &native, passphrase != NULL ||
+	    nvram_wants_authority(s->nv), err)) < 0)
 		return rc;
-	}
 	creds.native = s->native;
 	if ((rc = nvram_unlock(s->nv, &creds, err)) < 0)
 		return rc;
-	if (s->native == NULL)
-		rc = native_open(&s->native, &native, true, err);
-	return rc;
+	/* By now the protectors are authentic: who has only the file cannot
+	 * choose who is asked whether it is the latest. */
+	if (nvram_wants_authority(s->nv))
+		return freshness_authority(&s->freshness, s->agent, &native,
+		    err);
+	if (s->native == NULL &&
+	    (rc = native_open(&s->native, &native, true, err)) < 0)
+		return rc;
+	return freshness_native(&s->freshness, s->native, err);
 }
 
 int
 storage_open(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
-    struct err *err)
+    struct agent *agent, struct err *err)
 {
 	struct storage *s;
 	int rc;
@@ -84,13 +153,13 @@ storage_open(struct storage **out, const char *path,
 	*out = NULL;
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
+	s->agent = agent;
 	if ((rc = nvram_open(&s->nv, path, true, err)) < 0 ||
 	    (rc = unlock(s, config, passphrase, err)) < 0)
 		goto out;
 	/* The supervisor, whose pid stays when this process is replaced. */
 	nvram_act_for(s->nv, getppid());
-	if ((rc = freshness_native(&s->freshness, s->native, err)) < 0 ||
-	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
+	if ((rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
 		goto out;
 	*out = s;
 	s = NULL;
@@ -123,7 +192,9 @@ storage_close(struct storage *s, struct err *err)
 	if (s == NULL)
 		return 0;
 	look_for_name(s, true);
-	rc = nvram_release(s->nv, err);
+	/* The record is another's, and so is the end. */
+	if ((rc = check_fence(s, err)) == 0)
+		rc = nvram_release(s->nv, err);
 	storage_abandon(s);
 	return rc;
 }
@@ -145,6 +216,11 @@ int
 storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err)
 {
+	int rc;
+
+	/* Whether a program that comes after asks in time is not known. */
+	if ((rc = check_fence(s, err)) < 0)
+		return rc;
 	h->record = freshness_hand_over(s->freshness);
 	return nvram_hand_over(s->nv, &h->file, &h->secret, err);
 }
@@ -154,13 +230,16 @@ adopt_record(struct storage *s, int fd, struct err *err)
 {
 	const struct nvram_header *header = nvram_header(s->nv);
 
+	if (nvram_wants_authority(s->nv))
+		return freshness_authority_adopt(&s->freshness, s->agent, fd,
+		    header->uuid, header->epoch, err);
 	return freshness_adopt(&s->freshness, fd, header->uuid, header->epoch,
 	    err);
 }
 
 int
 storage_adopt(struct storage **out, const struct storage_handover *h,
-    const char *path, struct err *err)
+    const char *path, struct agent *agent, struct err *err)
 {
 	struct storage *s;
 	int rc;
@@ -172,6 +251,7 @@ storage_adopt(struct storage **out, const struct storage_handover *h,
 			close(h->record);
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	}
+	s->agent = agent;
 	rc = nvram_adopt(&s->nv, h->file, path, &h->secret, err);
 	if (rc == 0 && h->record >= 0)
 		rc = adopt_record(s, h->record, err);
@@ -234,10 +314,14 @@ commit(struct storage *s, const struct nvram_record *records, size_t n,
 {
 	int rc;
 
+	if ((rc = check_fence(s, err)) < 0)
+		return rc;
 	for (size_t i = 0;; i++) {
 		rc = nvram_commit(s->nv, records, n, err);
 		if (rc == 0)
 			break;
+		if (rc == ERR_STALE)
+			fence(s, err->text);
 		if (!s->failing)
 			log_event(LOG_LEVEL_ERROR, "storage.failed",
 			    "error=\"%s\"", err->text);

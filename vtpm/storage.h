@@ -20,11 +20,12 @@
 struct storage;
 
 /* Locks and unlocks the file, takes ownership of the VM's state (its next
- * epoch). passphrase may be NULL. */
+ * epoch). passphrase may be NULL. agent and config must live as long. */
 int storage_open(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
-    struct err *err);
-/* Reports a clean end and closes. NULL is allowed. */
+    struct agent *agent, struct err *err);
+/* Reports a clean end and closes. NULL is allowed. ERR_STALE: the VM was
+ * another's, nothing was reported. */
 int storage_close(struct storage *s, struct err *err);
 
 const struct nvram_header *storage_header(const struct storage *s);
@@ -48,6 +49,10 @@ bool storage_look(struct storage *s);
 /* Gives back memory that the next write takes again. */
 void storage_rest(struct storage *s);
 
+/* Whether the VM is another owner's now, says the trust authority: nothing is
+ * written any more. Says so once (storage.fenced). */
+bool storage_fenced(struct storage *s);
+
 /* For an upgrade: what another process needs to go on with the file, which only
  * one of the two may do. The descriptors are lent. */
 struct storage_handover {
@@ -61,6 +66,6 @@ int storage_hand_over(struct storage *s, struct storage_handover *h,
 void storage_abandon(struct storage *s);
 /* Takes the descriptors; path is for messages. Writes nothing. */
 int storage_adopt(struct storage **out, const struct storage_handover *h,
-    const char *path, struct err *err);
+    const char *path, struct agent *agent, struct err *err);
 
 #endif

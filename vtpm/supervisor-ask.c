@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vtpm/supervisor.h"
 
+#include <errno.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "nvram-crypt/agent.h"
+
+#define AGENT_TRIES 50
 
 static int
 gone(struct err *err)
@@ -50,6 +56,34 @@ supervisor_wait(int sock, int *status, struct err *err)
 		close(fd);
 	*status = (int)m.arg;
 	return 0;
+}
+
+static int
+ask_for_agent(int sock, uint32_t *sys, int *fd)
+{
+	struct message m = { .type = SUPERVISOR_AGENT };
+
+	if (channel_send(sock, &m, -1) < 0 || channel_recv(sock, &m, fd) < 0)
+		return ERR_CLOSED;
+	*sys = *fd < 0 && m.arg == 0 ? ENOTCONN : m.arg;
+	return 0;
+}
+
+int
+supervisor_agent(int sock, const char *path, int *fd, struct err *err)
+{
+	static const struct timespec pause = { .tv_nsec = 20 * 1000000 };
+	uint32_t sys = EAGAIN;
+
+	*fd = -1;
+	/* Many VMs may start at once. */
+	for (int i = 0; i < AGENT_TRIES && sys == EAGAIN; i++) {
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		if (ask_for_agent(sock, &sys, fd) < 0)
+			return gone(err);
+	}
+	return sys == 0 ? 0 : agent_unreachable(path, (int)sys, err);
 }
 
 int

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "nvram-crypt/agent.h"
 #include "vtpm/handover.h"
 #include "vtpm/supervisor-rest.h"
 #include "vtpm/worker.h"
@@ -290,6 +291,19 @@ pass_on_end(struct supervisor *s)
 }
 
 static int
+connect_agent(const struct supervisor *s, int sock)
+{
+	struct message m = { .type = SUPERVISOR_AGENT };
+	int fd = agent_socket(s->agent), rc;
+
+	m.arg = fd < 0 ? (uint32_t)-fd : 0;
+	rc = channel_send(sock, &m, fd < 0 ? -1 : fd);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int
 serve(struct supervisor *s, int sock)
 {
 	struct message m;
@@ -304,6 +318,9 @@ serve(struct supervisor *s, int sock)
 	case SUPERVISOR_WAIT:
 		m.arg = (uint32_t)end_child(&s->worker);
 		rc = channel_send(sock, &m, -1);
+		break;
+	case SUPERVISOR_AGENT:
+		rc = connect_agent(s, sock);
 		break;
 	case SUPERVISOR_READY:
 		s->is_ready = true;

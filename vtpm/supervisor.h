@@ -26,6 +26,9 @@ enum supervisor_ask {
 				 * state, which with the verdict goes through
 				 * the socket that comes along; no answer */
 	SUPERVISOR_SWITCH,	/* runs it in the supervisor's place; the same */
+	SUPERVISOR_AGENT,	/* a connection to the host's agent comes along
+				 * with the answer; arg: errno where there is
+				 * none */
 };
 
 /* Descriptors that go to a program in our place. */
@@ -53,6 +56,7 @@ struct supervisor {
 	void (*ready)(void *arg);
 	void *arg;
 	char **argv;		/* as this program was started */
+	const char *agent;	/* path of its socket */
 	const int *inherit;	/* SUPERVISOR_LEGACY of them: what a program in
 				 * our place is given */
 	/* What a supervisor that ends while it rests removes. */
@@ -119,6 +123,9 @@ int supervisor_spawned(int sock, struct channel *channel, pid_t *pid,
 /* Has the worker killed if it still lives, and reaped. *status as of
  * waitpid(2). */
 int supervisor_wait(int sock, int *status, struct err *err);
+/* *fd: connected, see agent_connect; the path is for the message. The agent
+ * sees the supervisor's user and pid. */
+int supervisor_agent(int sock, const char *path, int *fd, struct err *err);
 /* Any of them without waiting for an answer; fd goes along, -1: none. */
 int supervisor_tell(int sock, enum supervisor_ask what, int fd,
     struct err *err);

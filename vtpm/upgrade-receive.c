@@ -130,7 +130,7 @@ receive_storage(struct monitor *m, int sock, const char *path,
 		goto out;
 	}
 	file.record = q.fd;
-	rc = storage_adopt(&m->storage, &file, path, err);
+	rc = storage_adopt(&m->storage, &file, path, m->agent, err);
 out:
 	cleanse(&file, sizeof(file));
 	cleanse(&q, sizeof(q));

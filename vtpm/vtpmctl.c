@@ -19,6 +19,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_accept_restore,
 	&ctl_destroy,
 	&ctl_upgrade,
+	&ctl_agent_status,
 	&ctl_version,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

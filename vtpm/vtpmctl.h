@@ -16,6 +16,7 @@
 #include "base/secret.h"
 #include "nvram-crypt/nvram.h"
 #include "vtpm/config.h"
+#include "vtpm/manufacture.h"
 
 #define PASSPHRASE_MAX 1024u
 #define OPERANDS_MAX 3
@@ -36,7 +37,9 @@ struct ctl {
 	const char *config_file, *state_dir, *passphrase_fd;
 	struct config config;
 	struct native *native;		/* NULL where this host has no key */
-	struct freshness *freshness;	/* of native */
+	struct agent *agent;		/* of the trust authority */
+	struct freshness *freshness;	/* of native, or the authority's */
+	bool new_kek;			/* see struct protector_creds */
 	struct secret *passphrase;
 	const char *operands[OPERANDS_MAX];
 	const struct ctl_command *command;
@@ -59,7 +62,7 @@ struct ctl_command {
 extern const struct ctl_command ctl_create, ctl_info, ctl_verify,
     ctl_protector_list, ctl_protector_add, ctl_protector_remove,
     ctl_cert_list, ctl_cert_export, ctl_rekey, ctl_accept_restore,
-    ctl_destroy, ctl_upgrade, ctl_version;
+    ctl_destroy, ctl_upgrade, ctl_version, ctl_agent_status;
 
 /* ctl-options.c: fills ctl and the command's own values from argv (which
  * starts behind the command's name). */
@@ -71,11 +74,21 @@ void ctl_options_help(const struct ctl_command *command);
 
 /* ctl-open.c: what commands need of the host and the file. */
 
-/* Configuration only. */
+/* Configuration only, and who would ask the agent: nobody is asked yet. */
 int ctl_load_config(struct ctl *ctl, struct err *err);
 /* Also the passphrase of --passphrase-fd, and the native provider: with
  * create it is made, otherwise it may be missing. */
 int ctl_load_host(struct ctl *ctl, bool create, struct err *err);
+/* The same for a file that is open: where the trust authority keeps its record,
+ * this host's own key may be missing, or not to be had. */
+int ctl_load_host_for(struct ctl *ctl, const struct nvram *nv,
+    struct err *err);
+/* Once it is unlocked: ctl->freshness becomes that of the keeper of its record. */
+int ctl_choose_record(struct ctl *ctl, const struct nvram *nv,
+    struct err *err);
+/* This host's own record, whoever keeps the file's. */
+int ctl_use_native_record(struct ctl *ctl, struct err *err);
+int ctl_use_authority(struct ctl *ctl, struct err *err);
 /* Configuration, and the native provider for its records: made if missing, but
  * one whose key cannot be opened will do. */
 int ctl_load_records(struct ctl *ctl, struct err *err);
@@ -90,10 +103,26 @@ int ctl_open_to_change(struct ctl *ctl, bool accept_restore,
     struct nvram **nv, struct err *err);
 int ctl_close_changed(struct nvram *nv, int rc, struct err *err);
 
-/* A protector as "native" or "passphrase:fd=N" says. *secret is a new one for
- * passphrase, else NULL. */
-int ctl_parse_protector(const char *text, const struct protector_ops **ops,
-    struct secret **secret, struct err *err);
+/* A protector as "native", "passphrase:fd=N" or "authority[:GROUP]" says. secret
+ * is a new one for passphrase, else NULL; group points into text, "" where there
+ * is none. */
+struct ctl_protector {
+	const struct protector_ops *ops;
+	struct secret *secret;
+	const char *group;
+};
+int ctl_parse_protector(const char *text, struct ctl_protector *p,
+    struct err *err);
+
+/* ctl-authority.c: VMs at the trust authority. */
+
+/* Has the VM made there, with its KEK. */
+int ctl_authority_create(struct ctl *ctl, const uint8_t uuid[UUID_SIZE],
+    const char *name, const char *group, struct err *err);
+/* Undoes that where something after it failed; says so if it cannot. */
+void ctl_authority_undo(struct ctl *ctl, const uint8_t uuid[UUID_SIZE]);
+/* Certificates by the authority's CA for EKs of the plan's VM. */
+void ctl_authority_certify(struct ctl *ctl, struct manufacture_plan *plan);
 /* A descriptor's number; the text is ERR_USAGE where it is none. */
 int ctl_parse_fd(const char *text, int *fd, struct err *err);
 

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "nvram-crypt/crypto.h"
 #include "vtpm/daemon.h"
 #include "vtpm/listen.h"
 #include "vtpm/monitor-start.h"
-#include "vtpm/notify.h"
 #include "vtpm/sandbox.h"
 #include "vtpm/supervisor.h"
 #include "vtpm/trial.h"
@@ -128,13 +128,15 @@ open_log(struct vtpmd *d, struct err *err)
 /*
  * A program in our place does not read the configuration: it stands in /, where
  * a relative path leads elsewhere, it may not have the right to, and it cannot
- * open another log. What the configuration says of the log becomes options.
+ * open another log. What the configuration says of the log and
+ * of the agent becomes options.
  */
 static int
-keep_log_options(struct vtpmd *d, int argc, char **argv, struct err *err)
+keep_options(struct vtpmd *d, int argc, char **argv, struct err *err)
 {
 	static char target[sizeof(d->config.log) + 8], level[32];
-	char **more = calloc((size_t)argc + 3, sizeof(*more));
+	static char agent[sizeof(d->config.agent) + 16];
+	char **more = calloc((size_t)argc + 4, sizeof(*more));
 
 	if (more == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
@@ -147,6 +149,10 @@ keep_log_options(struct vtpmd *d, int argc, char **argv, struct err *err)
 		snprintf(level, sizeof(level), "--log-level=%s",
 		    log_level_name(d->config.log_level));
 		more[argc++] = level;
+	}
+	if (d->options.agent == NULL) {
+		snprintf(agent, sizeof(agent), "--agent=%s", d->config.agent);
+		more[argc++] = agent;
 	}
 	d->supervisor.argv = more;
 	return 0;
@@ -170,6 +176,9 @@ run_monitor(void *arg, int sock)
 static void
 prepare_supervisor(struct vtpmd *d)
 {
+	if (d->options.agent != NULL)
+		snprintf(d->config.agent, sizeof(d->config.agent), "%s",
+		    d->options.agent);
 	d->legacy[LEGACY_LISTEN] = d->listen_fd;
 	d->legacy[LEGACY_LISTEN_DIR] = d->listen_dir;
 	d->legacy[LEGACY_LISTEN_PID] = d->listen_pid_fd;
@@ -181,6 +190,7 @@ prepare_supervisor(struct vtpmd *d)
 	d->supervisor.ready = tell_ready;
 	d->supervisor.arg = d;
 	d->supervisor.inherit = d->legacy;
+	d->supervisor.agent = d->config.agent;
 }
 
 static int
@@ -411,7 +421,7 @@ main(int argc, char **argv)
 		rc = config_load(&d.config, d.options.config,
 		    d.options.state_dir, &err);
 	if (rc == 0)
-		rc = keep_log_options(&d, argc, argv, &err);
+		rc = keep_options(&d, argc, argv, &err);
 	if (rc == 0 && d.options.daemon)
 		rc = daemon_start(&d.daemon_ready, &err);
 	status = rc == 0 ? run(&d, &err) : err_exit_status(rc);

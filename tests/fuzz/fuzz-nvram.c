@@ -124,7 +124,8 @@ set_up(void)
 	log_set_sink(no_line);
 	the.native = native_for_tests(0x5a, -1);
 	the.passphrase = secret_from("fuzz", 4);
-	the.creds = (struct protector_creds){ the.native, the.passphrase };
+	the.creds = (struct protector_creds){ .native = the.native,
+	    .passphrase = the.passphrase };
 	the.good = fault_store_new(FILE_SIZE);
 	FUZZ_ASSERT(nvram_create_store(fault_store_base(the.good), &args,
 	    NULL) == 0);

@@ -105,6 +105,13 @@ storage_rest(struct storage *s)
 	(void)s;
 }
 
+bool
+storage_fenced(struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
 int
 storage_close(struct storage *s, struct err *err)
 {
@@ -409,11 +416,12 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 
 int
 storage_adopt(struct storage **out, const struct storage_handover *h,
-    const char *path, struct err *err)
+    const char *path, struct agent *agent, struct err *err)
 {
 	(void)out;
 	(void)h;
 	(void)path;
+	(void)agent;
 	return err_set(err, ERR_UNSUPPORTED, "this one hands over only");
 }
 

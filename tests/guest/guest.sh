@@ -4,12 +4,14 @@
 # whose TPM vtpm-qemu gives it. Source it; README.md tells how it works.
 #
 # The caller may set, before guest_init: GUEST_BUILD (the build folder, by
-# default the current one), GUEST_PEER=swtpm, GUEST_BOOT=kernel|chain.
+# default the current one), GUEST_PEER=swtpm, GUEST_BOOT=kernel|chain; before
+# guest_start: GUEST_QEMU, an array of more arguments for QEMU.
 
 GUEST_SOURCE=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 # shellcheck source=tests/guest/image.sh
 . "$GUEST_SOURCE/image.sh"
 GUEST_PID=
+GUEST_QEMU=()
 
 # guest_init WORK: WORK is a directory of the caller's, for all files.
 guest_init() {
@@ -56,7 +58,7 @@ guest_start() {
 	    -chardev "file,id=results,path=$GUEST_RESULTS" \
 	    -device virtserialport,chardev=results,name=results \
 	    -fw_cfg "name=opt/vtpmd/script,file=$GUEST_WORK/script" \
-	    "${boot[@]}" 2>"$GUEST_WORK/stderr" &
+	    "${GUEST_QEMU[@]}" "${boot[@]}" 2>"$GUEST_WORK/stderr" &
 	GUEST_PID=$!
 }
 

@@ -4,7 +4,9 @@
 # cached under the digest of everything that goes in. No root, no loop mount:
 # mtools writes the EFI system partition straight into the disk image.
 
-# Kernel modules that the guest needs, in the order of their dependencies.
+# Kernel modules that the guest needs, in the order of their dependencies; and
+# those for image_extend.
+GUEST_NET_MODULES="failover net_failover virtio_net"
 GUEST_MODULES="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev
     virtio_pci virtio_console qemu_fw_cfg"
 GUEST_SHIM=/usr/lib/shim/shimx64.efi.signed
@@ -53,8 +55,30 @@ image_add_program() {
 	done
 }
 
+# image_add_modules ROOT MODULES-DIRECTORY NAME...: to be loaded in that order.
+image_add_modules() {
+	local root=$1 modules=$2 name file
+
+	shift 2
+	for name; do
+		file=$(find "$modules" -name "$name.ko" | head -n 1)
+		if [ -z "$file" ]; then
+			echo "guest image: no module $name in $modules" >&2
+			return 1
+		fi
+		cp "$file" "$root/modules/"
+		echo "$name.ko" >>"$root/modules/order"
+	done
+}
+
+image_pack() {
+	find "$1" -exec touch -h -d @0 {} +
+	(cd "$1" && find . | LC_ALL=C sort | cpio --quiet -o -H newc \
+	    -R 0:0 --reproducible | zstd -q -3 -T2)
+}
+
 image_make_initramfs() {
-	local work=$1 modules=$2 out=$3 root=$1/root name file tcti
+	local work=$1 modules=$2 out=$3 root=$1/root file name tcti
 
 	# sfdisk and ldconfig are not in every user's PATH.
 	local PATH=$PATH:/usr/sbin:/sbin
@@ -79,19 +103,19 @@ image_make_initramfs() {
 	fi
 	mkdir -p "$root${tcti%/*}"
 	cp -L "$tcti" "$root$tcti" || return 1
-	for name in $GUEST_MODULES; do
-		file=$(find "$modules" -name "$name.ko" | head -n 1)
-		if [ -z "$file" ]; then
-			echo "guest image: no module $name in $modules" >&2
-			return 1
-		fi
-		cp "$file" "$root/modules/"
-		echo "$name.ko" >>"$root/modules/order"
-	done
-	find "$root" -exec touch -h -d @0 {} +
-	(cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc \
-	    -R 0:0 --reproducible | zstd -q -3 -T2) >"$out"
+	# shellcheck disable=SC2086 # names
+	image_add_modules "$root" "$modules" $GUEST_MODULES || return 1
+	image_pack "$root" >"$out"
 	rm -rf "$root"
+}
+
+image_grub_config() {
+	cat <<-CFG
+	set timeout=0
+	linux /vmlinuz $GUEST_CMDLINE
+	initrd /initramfs
+	boot
+	CFG
 }
 
 # A GPT disk with one EFI system partition: shim where removable media have
@@ -102,12 +126,7 @@ image_make_disk() {
 
 	size=$(cat "$kernel" "$initramfs" "$GUEST_SHIM" "$GUEST_GRUB" | wc -c)
 	size=$((size / 1048576 + 8))
-	cat >"$cfg" <<-CFG
-	set timeout=0
-	linux /vmlinuz $GUEST_CMDLINE
-	initrd /initramfs
-	boot
-	CFG
+	image_grub_config >"$cfg"
 	truncate -s $((size + 2))M "$disk" &&
 	    printf 'label: gpt\nstart=1MiB,size=%dMiB,type=uefi\n' "$size" |
 	    sfdisk -q "$disk" &&
@@ -153,4 +172,38 @@ image_build() {
 	fi
 	# shellcheck disable=SC2034 # for the callers
 	GUEST_INITRAMFS=$dir/initramfs GUEST_DISK=$dir/disk.img
+	GUEST_KERNEL_MODULES=$modules
+}
+
+# image_extend DIR PROGRAM...: after image_build, an initramfs with these
+# programs and the network besides, and a boot disk, both in DIR and not cached:
+# the programs are those under development.
+image_extend() {
+	local dir=$1 root=$1/root program
+
+	shift
+	mkdir -p "$root/bin" "$root/modules"
+	for program; do
+		image_add_program "$root" "$program" || return 1
+	done
+	# The kernel unpacks one archive after the other; this file stands for
+	# that of the first.
+	# shellcheck disable=SC2086 # names
+	image_add_modules "$root" "$GUEST_KERNEL_MODULES" $GUEST_MODULES \
+	    $GUEST_NET_MODULES || return 1
+	{ cat "$GUEST_INITRAMFS" && image_pack "$root"; } >"$dir/initramfs" ||
+	    return 1
+	rm -rf "$root"
+	image_make_disk "$GUEST_KERNEL" "$dir/initramfs" "$dir/disk.img" ||
+	    return 1
+	# shellcheck disable=SC2034 # for the callers
+	GUEST_INITRAMFS=$dir/initramfs GUEST_DISK=$dir/disk.img
+}
+
+# image_command_line DISK: what GRUB there gives the kernel is $GUEST_CMDLINE
+# from now on.
+image_command_line() {
+	image_grub_config >"$1.cfg" &&
+	    mcopy -o -i "$1@@1M" "$1.cfg" ::/EFI/debian/grub.cfg &&
+	    rm -f "$1.cfg"
 }

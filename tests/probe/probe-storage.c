@@ -13,9 +13,10 @@ struct storage {
 int
 storage_open(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
-    struct err *err)
+    struct agent *agent, struct err *err)
 {
 	(void)path;
+	(void)agent;
 	(void)config;
 	(void)passphrase;
 	(void)err;
@@ -90,6 +91,13 @@ storage_look(struct storage *s)
 	return false;
 }
 
+bool
+storage_fenced(struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
 void
 storage_abandon(struct storage *s)
 {
@@ -107,9 +115,10 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 
 int
 storage_adopt(struct storage **out, const struct storage_handover *h,
-    const char *path, struct err *err)
+    const char *path, struct agent *agent, struct err *err)
 {
 	(void)h;
 	(void)path;
-	return storage_open(out, NULL, NULL, NULL, err);
+	(void)agent;
+	return storage_open(out, NULL, NULL, NULL, NULL, err);
 }

@@ -120,7 +120,7 @@ setup(void)
 	make_file(&c);
 	log_set_sink(keep_line);
 	monitor_init(&monitor);
-	cr_assert_eq(storage_open(&monitor.storage, file, &c, NULL, &err), 0,
+	cr_assert_eq(storage_open(&monitor.storage, file, &c, NULL, NULL, &err), 0,
 	    "%s", err.text);
 	cr_assert_eq(channel_memory_make(&memory, NULL), 0);
 	cr_assert_eq(channel_make(&monitor.channel, &worker, &memory, NULL), 0);

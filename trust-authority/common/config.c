@@ -63,6 +63,13 @@ static const struct keyfile_key store_keys[] = {
 	{ "store", "key", keyfile_set_path, AT(store.key), ANY },
 };
 
+static const struct keyfile_key authority_keys[] = {
+	{ "authority", "name", keyfile_set_text, AT(authority.name), NEEDED },
+	{ "authority", "url", keyfile_set_text, AT(authority.url), NEEDED },
+	{ "authority", "sealing_key", keyfile_set_path,
+	    AT(authority.sealing_key), NEEDED },
+};
+
 static const struct keyfile_key log_keys[] = {
 	{ "log", "target", keyfile_set_text, AT(log.target), ANY },
 	{ "log", "level", keyfile_set_log_level, AT(log.level), ANY },
@@ -85,6 +92,7 @@ set_defaults(struct authority_config *c)
 {
 	memset(c, 0, sizeof(*c));
 	memcpy(c->server.address, "::", sizeof("::"));
+	c->server.port = -1;
 	c->server.workers = 8;
 	c->server.connections = 4096;
 	c->server.connections_per_peer = 64;
@@ -138,6 +146,9 @@ authority_config_read(const char *file, unsigned int sections,
 		    sizeof(server_keys) / sizeof(server_keys[0]));
 	if (sections & CONFIG_STORE)
 		add(&t, store_keys, sizeof(store_keys) / sizeof(store_keys[0]));
+	if (sections & CONFIG_AUTHORITY)
+		add(&t, authority_keys,
+		    sizeof(authority_keys) / sizeof(authority_keys[0]));
 	if (own_count > 0)
 		add(&t, own, own_count);
 	rc = keyfile_read(file, true, t.keys, t.count, config, err);

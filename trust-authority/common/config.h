@@ -19,12 +19,13 @@
 enum {
 	CONFIG_SERVER = 1,	/* [server]: it listens */
 	CONFIG_STORE = 2,	/* [store]: it keeps state */
+	CONFIG_AUTHORITY = 4,	/* [authority]: it is one of its services */
 };
 
 struct authority_config {
 	struct {
 		char address[64];	/* an IP address */
-		long port;		/* 0: any */
+		long port;		/* 0: any; -1: not given */
 		char certificate[PATH_MAX], key[PATH_MAX];	/* PEM */
 		char client_ca[PATH_MAX];	/* PEM; empty: none asked */
 		long workers;
@@ -39,6 +40,11 @@ struct authority_config {
 		char prefix[64];
 		char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
 	} store;
+	struct {
+		char name[65];		/* as the nvram files' labels say it */
+		char url[256];		/* iss of its tokens */
+		char sealing_key[PATH_MAX];	/* service_sealing_key */
+	} authority;
 	struct {
 		char target[PATH_MAX];	/* base/log.h */
 		enum log_level level;

@@ -53,8 +53,10 @@ void
 http_answer_problem(struct http_answer *answer, int status,
     const struct http_peer *peer, const struct err *err)
 {
-	const char *detail = err->text;
+	const char *detail = err->text, *fault = answer->fault;
 
+	if (fault == NULL && status >= 500)
+		fault = "authority";
 	http_answer_reset(answer);
 	answer->status = status;
 	answer->type = "application/problem+json";
@@ -66,13 +68,13 @@ http_answer_problem(struct http_answer *answer, int status,
 	if (status == 503)
 		answer->retry_after = 2;
 	/* A text that is not UTF-8 would be none at all. */
-	answer->json = json_pack("{ss ss si ss ss*}", "type", "about:blank",
-	    "title", http_phrase(status), "status", status, "code",
-	    err_name(err->code), "detail", detail);
+	answer->json = json_pack("{ss ss si ss ss* ss*}", "type",
+	    "about:blank", "title", http_phrase(status), "status", status,
+	    "code", err_name(err->code), "detail", detail, "fault", fault);
 	if (answer->json == NULL)
-		answer->json = json_pack("{ss ss si ss}", "type",
+		answer->json = json_pack("{ss ss si ss ss*}", "type",
 		    "about:blank", "title", http_phrase(status), "status",
-		    status, "code", err_name(err->code));
+		    status, "code", err_name(err->code), "fault", fault);
 }
 
 const char *

@@ -15,8 +15,11 @@
 #define KEPT_MAX 32	/* handles, and with them connections, at rest */
 
 struct http_client {
-	struct http_client_config config;	/* its texts are copies */
+	struct http_client_config config;
+	/* Copies; config's are those of the caller. */
 	char *ca, *certificate, *key;
+	char *ca_pem, *certificate_pem, *key_pem, *server_name;
+	bool pinned;				/* ca_pem is the server's */
 	pthread_mutex_t lock;			/* of kept */
 	CURL *kept[KEPT_MAX];
 	size_t kept_count;
@@ -28,7 +31,7 @@ struct attempt {
 	CURL *curl;
 	struct http_reply *reply;
 	bool too_large;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *connect_to;
 	char *body;
 	char why[CURL_ERROR_SIZE];
 	unsigned int retry_after;
@@ -63,8 +66,10 @@ http_client_new(const struct http_client_config *config,
 {
 	struct http_client *c = NULL;
 
-	if (config->ca == NULL)
-		return err_set(err, ERR_USAGE, "a client needs a file of CAs");
+	if (config->ca == NULL && config->ca_pem == NULL &&
+	    config->pinned_pem == NULL)
+		return err_set(err, ERR_USAGE, "a client needs CAs or a "
+		    "pinned certificate");
 	pthread_once(&curl_once, start_curl);
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		return err_set(err, ERR_SYSTEM, "no memory for a client");
@@ -77,8 +82,14 @@ http_client_new(const struct http_client_config *config,
 	set_default(&c->config.pause_max_ms, 10000);
 	if (c->config.answer_max == 0)
 		c->config.answer_max = 16u << 20;
+	c->pinned = config->pinned_pem != NULL;
 	if (copy(config->ca, &c->ca) < 0 || copy(config->key, &c->key) < 0 ||
-	    copy(config->certificate, &c->certificate) < 0) {
+	    copy(config->certificate, &c->certificate) < 0 ||
+	    copy(c->pinned ? config->pinned_pem : config->ca_pem,
+	    &c->ca_pem) < 0 ||
+	    copy(config->certificate_pem, &c->certificate_pem) < 0 ||
+	    copy(config->key_pem, &c->key_pem) < 0 ||
+	    copy(config->server_name, &c->server_name) < 0) {
 		http_client_free(c);
 		return err_set(err, ERR_SYSTEM, "no memory for a client");
 	}
@@ -97,6 +108,12 @@ http_client_free(struct http_client *c)
 	free(c->ca);
 	free(c->certificate);
 	free(c->key);
+	free(c->ca_pem);
+	free(c->certificate_pem);
+	if (c->key_pem != NULL)
+		cleanse(c->key_pem, strlen(c->key_pem));
+	free(c->key_pem);
+	free(c->server_name);
 	free(c);
 }
 
@@ -205,20 +222,78 @@ method_name(enum http_method method)
 	return "GET";
 }
 
+/* A PEM text; curl keeps the pointer for the call. */
+static bool
+set_blob(CURL *h, CURLoption option, char *pem)
+{
+	struct curl_blob blob = { pem, 0, CURL_BLOB_NOCOPY };
+
+	if (pem == NULL)
+		return true;
+	blob.len = strlen(pem);
+	return curl_easy_setopt(h, option, &blob) == CURLE_OK;
+}
+
+/* Its own certificate as the only anchor: whoever has its key is the server,
+ * whatever the certificate calls it. */
+static bool
+set_trust(const struct http_client *c, CURL *h)
+{
+	return curl_easy_setopt(h, CURLOPT_CAINFO, c->ca) == CURLE_OK &&
+	    curl_easy_setopt(h, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+	    set_blob(h, CURLOPT_CAINFO_BLOB, c->ca_pem) &&
+	    curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST,
+	    c->pinned ? 0L : 2L) == CURLE_OK;
+}
+
 static bool
 set_tls(struct attempt *a)
 {
 	const struct http_client *c = a->client;
 	CURL *h = a->curl;
 
-	return curl_easy_setopt(h, CURLOPT_CAINFO, c->ca) == CURLE_OK &&
-	    curl_easy_setopt(h, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+	return set_trust(c, h) &&
+	    set_blob(h, CURLOPT_SSLCERT_BLOB, c->certificate_pem) &&
+	    set_blob(h, CURLOPT_SSLKEY_BLOB, c->key_pem) &&
 	    curl_easy_setopt(h, CURLOPT_SSLVERSION,
 	    (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
 	    curl_easy_setopt(h, CURLOPT_SSL_CIPHER_LIST, "ECDHE+AESGCM") ==
 	    CURLE_OK &&
 	    curl_easy_setopt(h, CURLOPT_SSLCERT, c->certificate) == CURLE_OK &&
 	    curl_easy_setopt(h, CURLOPT_SSLKEY, c->key) == CURLE_OK;
+}
+
+/* The URL; or, with a fixed name, the same with that name in it, and where to
+ * connect all the same. */
+static bool
+set_where(struct attempt *a, const char *url)
+{
+	const char *name = a->client->server_name;
+	char *host = NULL, *port = NULL, *named = NULL, to[512];
+	CURLU *u = NULL;
+	bool good = false;
+
+	if (name == NULL)
+		return curl_easy_setopt(a->curl, CURLOPT_URL, url) == CURLE_OK;
+	if ((u = curl_url()) == NULL ||
+	    curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) !=
+	    CURLUE_OK || curl_url_set(u, CURLUPART_HOST, name, 0) !=
+	    CURLUE_OK || curl_url_get(u, CURLUPART_URL, &named, 0) != CURLUE_OK)
+		goto out;
+	snprintf(to, sizeof(to), "::%s:%s", host, port);
+	a->connect_to = curl_slist_append(NULL, to);
+	good = a->connect_to != NULL &&
+	    curl_easy_setopt(a->curl, CURLOPT_URL, named) == CURLE_OK &&
+	    curl_easy_setopt(a->curl, CURLOPT_CONNECT_TO, a->connect_to) ==
+	    CURLE_OK;
+out:
+	curl_free(host);
+	curl_free(port);
+	curl_free(named);
+	curl_url_cleanup(u);
+	return good;
 }
 
 static bool
@@ -228,7 +303,6 @@ set_call(struct attempt *a, const struct http_call *call)
 	CURL *h = a->curl;
 	CURLcode e = CURLE_OK;
 
-	e |= curl_easy_setopt(h, CURLOPT_URL, call->url);
 	e |= curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "https");
 	e |= curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST,
 	    method_name(call->method));
@@ -246,7 +320,7 @@ set_call(struct attempt *a, const struct http_call *call)
 		e |= curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE,
 		    (curl_off_t)strlen(a->body));
 	}
-	return e == CURLE_OK && set_tls(a);
+	return e == CURLE_OK && set_where(a, call->url) && set_tls(a);
 }
 
 /* Whether the server can have got the request. */
@@ -363,6 +437,7 @@ try_once(struct http_client *c, const struct http_call *call,
 out:
 	give_handle(c, a.curl);
 	curl_slist_free_all(a.headers);
+	curl_slist_free_all(a.connect_to);
 	if (a.body != NULL)
 		cleanse(a.body, strlen(a.body));
 	free(a.body);

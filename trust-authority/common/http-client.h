@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Calls to other services: JSON over HTTPS, the server's certificate checked
- * against one file of CAs and nothing else. Many threads may share a client;
+ * against given CAs, or one certificate, and nothing else. Many threads may share a client;
  * connections are kept.
  */
 #ifndef TRUST_AUTHORITY_COMMON_HTTP_CLIENT_H
@@ -13,8 +13,16 @@ struct http_client;
 
 /* Zero and NULL stand for the default. */
 struct http_client_config {
-	const char *ca;			/* PEM file; needed */
+	/* Whom to believe; one of the three is needed. */
+	const char *ca;			/* PEM file */
+	const char *ca_pem;		/* PEM text */
+	const char *pinned_pem;		/* the server's own certificate; its
+					 * names do not matter */
 	const char *certificate, *key;	/* PEM files; none */
+	const char *certificate_pem, *key_pem;	/* or PEM texts */
+	/* What the server's certificate must name, wherever the URL leads;
+	 * also what it is asked for (SNI and Host). NULL: the URL's host. */
+	const char *server_name;
 	unsigned int connect_ms;	/* 3,000, handshake included */
 	unsigned int call_ms;		/* 10,000: one try, all in all */
 	unsigned int tries;		/* 1 */

@@ -2,6 +2,7 @@
 #include "trust-authority/common/http-connection.h"
 
 #include <arpa/inet.h>
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <openssl/ssl.h>
@@ -13,6 +14,8 @@
 #include "base/log.h"
 #include "trust-authority/common/http-tls.h"
 
+#define SMALL (256u << 10)	/* what anybody may send at any time */
+
 struct connection {
 	struct connections *all;
 	struct connection *next, *before;
@@ -21,6 +24,7 @@ struct connection {
 	bool met;		/* the peer's address is known */
 	bool busy;		/* from a request to its answer's end */
 	struct in6_addr prefix;	/* whom it counts for */
+	size_t received;	/* of what is not answered yet */
 	bool told;		/* peer and ends are filled in */
 	struct http_peer peer;
 	time_t ends;
@@ -47,6 +51,7 @@ on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
 		c->before->next = c->next;
 	else
 		all->first = c->next;
+	all->bodies -= c->received;
 	event_free(c->timer);
 	free(c);
 	if (--all->count == 0 && all->none_left != NULL)
@@ -171,6 +176,29 @@ make_ssl(struct connections *all)
 	return ssl;
 }
 
+/* evhttp keeps a body until it is whole. Many large ones at once must not take
+ * the memory of all; who sends little is not to suffer for them. */
+static void
+on_received(struct evbuffer *buffer, const struct evbuffer_cb_info *info,
+    void *arg)
+{
+	struct connection *c = arg;
+	struct connections *all;
+
+	(void)buffer;
+	/* Also called while it is released, with what is taken out. */
+	if (info->n_added == 0)
+		return;
+	all = c->all;
+	c->received += info->n_added;
+	all->bodies += info->n_added;
+	if (all->bodies <= all->bodies_max || c->received <= SMALL)
+		return;
+	log_event(LOG_LEVEL_WARNING, "http.bodies-full", "peer=%s bytes=%zu "
+	    "all=%zu", c->peer.address, c->received, all->bodies);
+	connection_end(c);
+}
+
 struct bufferevent *
 connection_accept(struct event_base *base, void *arg)
 {
@@ -183,10 +211,16 @@ connection_accept(struct event_base *base, void *arg)
 		return NULL;
 	bev = bufferevent_openssl_socket_new(base, -1, ssl,
 	    BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-	if (bev == NULL)
+	if (bev == NULL) {
 		SSL_free(ssl);
-	else
-		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+		return NULL;
+	}
+	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	if (evbuffer_add_cb(bufferevent_get_input(bev), on_received,
+	    connection_of(bev)) == NULL) {
+		bufferevent_free(bev);
+		return NULL;
+	}
 	return bev;
 }
 
@@ -210,6 +244,10 @@ void
 connection_answered(struct connection *c, bool taken)
 {
 	c->busy = !taken;
+	if (taken) {
+		c->all->bodies -= c->received;
+		c->received = 0;
+	}
 	event_add(c->timer, &c->all->request);
 }
 

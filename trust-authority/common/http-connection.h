@@ -22,6 +22,7 @@ struct connections {
 	SSL_CTX *tls;
 	size_t max, per_peer;
 	struct timeval request;		/* how long one may take */
+	size_t bodies_max, bodies;	/* bytes that wait in all of them */
 	size_t count;
 	struct connection *first;
 	/* Called when the last one is gone; NULL: not. */

@@ -22,6 +22,8 @@
 #include "trust-authority/common/http-tls.h"
 #include "trust-authority/common/http-work.h"
 
+#define BODY_ROOM (1u << 20)	/* beside the largest body: headers, others */
+
 /* A request from when it has come to when its answer has gone to libevent. */
 struct exchange {
 	struct http_server *server;
@@ -41,7 +43,8 @@ struct http_server {
 	struct evhttp_bound_socket *listening;
 	struct http_work *work;
 	int wake;			/* eventfd: done, or stop */
-	struct event *woken, *grace, *term, *interrupt;
+	struct event *woken, *grace, *term, *interrupt, *hangup;
+	const char *certificate, *key, *client_ca;
 	atomic_bool stop;
 	bool stopping;
 	unsigned int port;
@@ -287,6 +290,28 @@ on_signal(evutil_socket_t number, short what, void *arg)
 	http_server_stop(arg);
 }
 
+/* What cannot be used is not: the old ones stay. */
+static void
+on_hangup(evutil_socket_t number, short what, void *arg)
+{
+	struct http_server *s = arg;
+	struct err err = { 0 };
+	SSL_CTX *fresh;
+
+	(void)number, (void)what;
+	if (http_tls_new(s->certificate, s->key, s->client_ca, &fresh,
+	    &err) < 0) {
+		log_event(LOG_LEVEL_ERROR, "tls.not-reloaded", "error=\"%s\" "
+		    "consequence=\"the certificates from before stay\"",
+		    err.text);
+		return;
+	}
+	SSL_CTX_free(s->connections.tls);
+	s->connections.tls = fresh;
+	log_event(LOG_LEVEL_INFO, "tls.reloaded", "certificate=%s",
+	    s->certificate);
+}
+
 /* Handlers of libevent's, which write to its loop. */
 static int
 take_signals(struct http_server *s, struct err *err)
@@ -295,7 +320,8 @@ take_signals(struct http_server *s, struct err *err)
 
 	s->term = evsignal_new(base, SIGTERM, on_signal, s);
 	s->interrupt = evsignal_new(base, SIGINT, on_signal, s);
-	if (s->term == NULL || event_add(s->term, NULL) < 0 ||
+	s->hangup = evsignal_new(base, SIGHUP, on_hangup, s);
+	if (s->hangup == NULL || event_add(s->hangup, NULL) < 0 || s->term == NULL || event_add(s->term, NULL) < 0 ||
 	    s->interrupt == NULL || event_add(s->interrupt, NULL) < 0)
 		return err_set(err, ERR_SYSTEM, "cannot take signals");
 	return 0;
@@ -326,6 +352,9 @@ set_limits(struct http_server *s, const struct http_server_config *config)
 	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST |
 	    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE);
 	s->connections.request.tv_sec = seconds;
+	s->connections.bodies_max = or_default(config->bodies_max, 128u << 20);
+	if (s->connections.bodies_max < body_max + BODY_ROOM)
+		s->connections.bodies_max = body_max + BODY_ROOM;
 	s->connections.max = or_default(config->connections, 4096);
 	s->connections.per_peer =
 	    or_default(config->connections_per_peer, 64);
@@ -361,6 +390,9 @@ http_server_new(const struct http_server_config *config,
 		return err_set(err, ERR_SYSTEM, "no memory for a server");
 	s->service = service;
 	s->wake = -1;
+	s->certificate = config->certificate;
+	s->key = config->key;
+	s->client_ca = config->client_ca;
 	pthread_mutex_init(&s->lock, NULL);
 	if ((rc = http_tls_new(config->certificate, config->key,
 	    config->client_ca, &s->connections.tls, err)) < 0 ||
@@ -448,6 +480,7 @@ http_server_free(struct http_server *s)
 	free_event(s->grace);
 	free_event(s->term);
 	free_event(s->interrupt);
+	free_event(s->hangup);
 	if (s->connections.base != NULL)
 		event_base_free(s->connections.base);
 	if (s->wake >= 0)

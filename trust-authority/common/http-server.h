@@ -16,7 +16,8 @@ struct http_server;
 struct http_server_config {
 	const char *address;		/* IP address */
 	unsigned int port;		/* 0: any */
-	const char *certificate, *key;	/* PEM files */
+	const char *certificate, *key;	/* PEM files; with signals the texts
+					 * must stay, as client_ca */
 	const char *client_ca;		/* PEM file, NULL: none asked for */
 	size_t workers;			/* 8 */
 	size_t queue_max;		/* 1024 requests */
@@ -24,10 +25,15 @@ struct http_server_config {
 	/* By address, IPv6 by /64; 64. */
 	size_t connections_per_peer;
 	size_t header_max;		/* 16 KiB */
+	/* Bytes of requests that have not been answered, in all; 128 MiB, or
+	 * the largest body of the routes if that is more. */
+	size_t bodies_max;
 	/* For a request to come, handshake and pause before it included, and
 	 * for an answer to be taken; 20. */
 	unsigned int request_seconds;
-	bool signals;		/* SIGTERM and SIGINT call http_server_stop */
+	/* SIGTERM and SIGINT call http_server_stop. SIGHUP reads the
+	 * certificates anew, for connections from then on. */
+	bool signals;
 };
 
 /* Listens. service and its routes must stay. */

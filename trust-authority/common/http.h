@@ -69,6 +69,10 @@ struct http_answer {
 	const char *type;	/* of text; a string that stays */
 	unsigned int retry_after;	/* seconds; 0 for none */
 	unsigned int allow;		/* methods, with status 405 */
+	/* Who is to blame for an error: "host", "policy", "token", "grant",
+	 * "epoch", "kms", "authority" (doc/authority-protocols.md). A string
+	 * that stays; NULL: nobody, and the authority for 5xx. */
+	const char *fault;
 };
 
 enum {

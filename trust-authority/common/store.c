@@ -169,6 +169,33 @@ store_revision(struct store *s, uint64_t *revision, struct err *err)
 }
 
 int
+store_each(struct store *store, const char *kind,
+    int (*on_record)(void *arg, const struct store_record *r,
+    struct err *err), void *arg, struct err *err)
+{
+	struct store_query query = { .kind = kind };
+	char after[STORE_KEY_MAX + 1];
+	struct store_list list = { 0 };
+	bool more;
+	int rc;
+
+	do {
+		rc = store_list(store, &query, &list, err);
+		for (size_t i = 0; rc == 0 && i < list.count; i++)
+			rc = on_record(arg, &list.records[i], err);
+		more = rc == 0 && list.more && list.count > 0;
+		if (more) {
+			const char *last = list.records[list.count - 1].key;
+
+			memcpy(after, last, strlen(last) + 1);
+			query.after = after;
+		}
+		store_list_reset(&list);
+	} while (more);
+	return rc;
+}
+
+int
 store_put(struct store *s, const char *kind, const char *key,
     const void *value, size_t size, uint64_t expect, uint64_t *version,
     struct err *err)

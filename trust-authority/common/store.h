@@ -98,6 +98,12 @@ int store_commit(struct store *store, const struct store_op *ops, size_t count,
     uint64_t *version, size_t *failed, struct err *err);
 int store_revision(struct store *store, uint64_t *revision, struct err *err);
 
+/* Calls on_record with each record of a kind, in the order of keys, in pages;
+ * what it returns, unless 0, ends it. */
+int store_each(struct store *store, const char *kind,
+    int (*on_record)(void *arg, const struct store_record *r,
+    struct err *err), void *arg, struct err *err);
+
 /* One op. */
 int store_put(struct store *store, const char *kind, const char *key,
     const void *value, size_t size, uint64_t expect, uint64_t *version,

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Writes the file that golden/nvram-N.bin is a copy of, and that
- * golden/read-nvram.py is asked to read: make-nvram FILE.
+ * golden/read-nvram.py is asked to read: make-nvram FILE. With "authority",
+ * golden/nvram-N-authority.bin, which has that protector too.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nvram-crypt/nvram.h"
+#include "tests/unit/agent-for-tests.h"
 #include "tests/unit/native-for-tests.h"
 
 static const uint8_t uuid[UUID_SIZE] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66,
@@ -41,6 +43,8 @@ fill(const char *path, const struct protector_creds *creds, struct err *err)
 	    (rc = nvram_acquire(nv, NULL, false, err)) == 0 &&
 	    (rc = nvram_protector_add(nv, protector_ops_by_name("passphrase"),
 	    creds, "golden passphrase", err)) == 0 &&
+	    (creds->agent == NULL || (rc = nvram_protector_add(nv,
+	    protector_ops_by_name("authority"), creds, NULL, err)) == 0) &&
 	    (rc = nvram_commit(nv, now, 2, err)) == 0)
 		rc = nvram_release(nv, err);
 	nvram_close(nv);
@@ -58,12 +62,15 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 	int rc;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: make-nvram FILE\n");
+	if (argc != 2 && (argc != 3 || strcmp(argv[2], "authority") != 0)) {
+		fprintf(stderr, "usage: make-nvram FILE [authority]\n");
 		return 2;
 	}
+	if (argc == 3)
+		creds.agent = agent_for_tests_new();
 	if ((rc = fill(argv[1], &creds, &err)) < 0)
 		fprintf(stderr, "make-nvram: %s\n", err.text);
+	agent_free(creds.agent);
 	native_for_tests_free(native);
 	secret_free(words);
 	return rc < 0;

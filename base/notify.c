@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vtpm/notify.h"
+#include "base/notify.h"
 
 #include <errno.h>
 #include <stddef.h>

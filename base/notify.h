@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sd_notify(3)'s protocol without libsystemd: a datagram to the socket that
  * NOTIFY_SOCKET names. */
-#ifndef VTPM_NOTIFY_H
-#define VTPM_NOTIFY_H
+#ifndef BASE_NOTIFY_H
+#define BASE_NOTIFY_H
 
 #include "base/err.h"
 

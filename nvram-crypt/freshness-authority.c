@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nvram-crypt/freshness-authority.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "nvram-crypt/freshness-instance.h"
+#include "nvram-crypt/freshness-provider.h"
+
+struct freshness_authority {
+	struct freshness base;	/* first: the two are cast into each other */
+	struct agent *agent;
+	struct native_config config;	/* of the instances' directory */
+	struct freshness_instance instance;
+	uint8_t uuid[UUID_SIZE];
+	uint64_t epoch;		/* this owner's */
+};
+
+static struct agent_message
+about(enum agent_type type, const uint8_t uuid[UUID_SIZE], uint64_t epoch)
+{
+	struct agent_message q = { .type = (uint16_t)type, .epoch = epoch };
+
+	memcpy(q.uuid, uuid, sizeof(q.uuid));
+	return q;
+}
+
+static struct agent_message
+claimed(enum agent_type type, const struct freshness_claim *c)
+{
+	struct agent_message q = about(type, c->uuid, c->epoch);
+
+	memcpy(q.digest, c->digest, sizeof(q.digest));
+	q.synced = c->synced;
+	return q;
+}
+
+static struct agent_message
+owned(const struct freshness_authority *fa, enum agent_type type)
+{
+	struct agent_message q = about(type, fa->uuid, fa->epoch);
+
+	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
+	return q;
+}
+
+static int
+ask(struct freshness_authority *fa, struct agent_message *q, int timeout_ms,
+    struct agent_message *answer, struct err *err)
+{
+	int rc = agent_ask(fa->agent, q, timeout_ms, answer, err);
+
+	agent_forget(fa->agent);
+	return rc;
+}
+
+static int
+authority_register(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct agent_message q = claimed(AGENT_REGISTER, c), answer;
+
+	return ask((struct freshness_authority *)f, &q, AGENT_TIME_KEY,
+	    &answer, err);
+}
+
+static void
+report_stale(const struct freshness_claim *c, const struct err *err)
+{
+	char uuid[UUID_TEXT_SIZE];
+
+	uuid_format(c->uuid, uuid);
+	log_event(LOG_LEVEL_ERROR, "freshness.stale", "uuid=%s "
+	    "reason=authority file_epoch=%" PRIu64 " error=\"%s\"", uuid,
+	    c->epoch, err->text);
+}
+
+static int
+ask_for_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
+    struct agent_message *answer, struct err *err)
+{
+	struct agent_message q = claimed(AGENT_ACQUIRE, c);
+	int rc;
+
+	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
+	if ((rc = ask(fa, &q, AGENT_TIME_KEY, answer, err)) < 0)
+		return rc;
+	if (answer->epoch < c->epoch || answer->epoch == 0 ||
+	    answer->epoch == UINT64_MAX)
+		return err_set(err, ERR_STALE, "the trust authority grants "
+		    "epoch %" PRIu64 " to a file of epoch %" PRIu64,
+		    answer->epoch, c->epoch);
+	return 0;
+}
+
+/* Of an owner on this host that was killed: what it left is the latest, and from
+ * here on nothing that it wrote before. */
+static int
+close_for_it(struct freshness_authority *fa, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct agent_message q = claimed(AGENT_RELEASE, c), answer;
+
+	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
+	q.synced = false;
+	return ask(fa, &q, AGENT_TIME_KEY, &answer, err);
+}
+
+static int
+take_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
+    struct agent_message *answer, struct err *err)
+{
+	int rc = ask_for_epoch(fa, c, answer, err);
+
+	if (rc < 0 || answer->epoch > c->epoch)
+		return rc;
+	if ((rc = close_for_it(fa, c, err)) < 0 ||
+	    (rc = ask_for_epoch(fa, c, answer, err)) < 0)
+		return rc;
+	if (answer->epoch > c->epoch)
+		return 0;
+	return err_set(err, ERR_STALE, "the trust authority grants epoch %"
+	    PRIu64 " a second time", answer->epoch);
+}
+
+/* Whether a restore is accepted is said at the authority, not here. */
+static int
+authority_acquire(struct freshness *f, const struct freshness_claim *c,
+    bool accept, struct freshness_grant *grant, struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message answer;
+	struct err why = { 0 };
+	int rc;
+
+	(void)accept;
+	freshness_instance_drop(&fa->instance, false);	/* of a try before */
+	if ((rc = freshness_instance_take(&fa->instance, &fa->config, c->uuid,
+	    err)) < 0)
+		return rc;
+	if ((rc = take_epoch(fa, c, &answer, &why)) < 0) {
+		if (rc == ERR_STALE)
+			report_stale(c, &why);
+		freshness_instance_drop(&fa->instance, false);
+		return err_set(err, rc, "%s", why.text);
+	}
+	fa->epoch = answer.epoch;
+	memcpy(fa->uuid, c->uuid, sizeof(fa->uuid));
+	*grant = (struct freshness_grant){ .epoch = answer.epoch,
+		.synced = answer.synced && !fa->instance.was_open };
+	agent_watch(fa->agent, fa->uuid, fa->epoch, fa->instance.bytes);
+	return 0;
+}
+
+/* What a notice has told counts before anything is asked. */
+static int
+check_owned(const struct freshness_authority *fa, struct err *err)
+{
+	const char *why = agent_lost(fa->agent);
+
+	if (why != NULL)
+		return err_set(err, ERR_STALE, "this VM is another's now, says "
+		    "the trust authority: %s", why);
+	if (fa->instance.fd < 0)
+		return err_set(err, ERR_INTERNAL, "the VM is not owned by this "
+		    "process");
+	return 0;
+}
+
+static int
+authority_confirm(struct freshness *f, struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = owned(fa, AGENT_CONFIRM), answer;
+	int rc;
+
+	if ((rc = check_owned(fa, err)) < 0)
+		return rc;
+	return ask(fa, &q, AGENT_TIME_RUNNING, &answer, err);
+}
+
+static int
+authority_release(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = owned(fa, AGENT_RELEASE), answer;
+	int rc;
+
+	if ((rc = check_owned(fa, err)) < 0)
+		return rc;
+	memcpy(q.digest, digest, sizeof(q.digest));
+	q.synced = synced;
+	if ((rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err)) < 0)
+		return rc;
+	agent_unwatch(fa->agent);
+	freshness_instance_drop(&fa->instance, true);
+	return 0;
+}
+
+static int
+authority_forget(struct freshness *f, const uint8_t uuid[UUID_SIZE],
+    struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = about(AGENT_VM_FORGET, uuid, 0), answer;
+	int rc;
+
+	if ((rc = ask(fa, &q, AGENT_TIME_KEY, &answer, err)) < 0)
+		return rc;
+	return freshness_instance_remove(&fa->config, uuid, err);
+}
+
+static int
+authority_check(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct agent_message q = claimed(AGENT_CHECK, c), answer;
+
+	return ask((struct freshness_authority *)f, &q, AGENT_TIME_KEY,
+	    &answer, err);
+}
+
+static int
+authority_hand_over(const struct freshness *f)
+{
+	return ((const struct freshness_authority *)f)->instance.fd;
+}
+
+static void
+authority_close(struct freshness *f)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+
+	freshness_instance_drop(&fa->instance, false);
+	agent_unwatch(fa->agent);
+	free(fa);
+}
+
+static const struct freshness_ops authority_ops = {
+	.authority = true,
+	.register_vm = authority_register,
+	.acquire = authority_acquire,
+	.confirm = authority_confirm,
+	.release = authority_release,
+	.forget = authority_forget,
+	.check = authority_check,
+	.hand_over = authority_hand_over,
+	.close = authority_close,
+};
+
+int
+freshness_authority(struct freshness **out, struct agent *a,
+    const struct native_config *config, struct err *err)
+{
+	struct freshness_authority *fa = calloc(1, sizeof(*fa));
+
+	*out = NULL;
+	if (fa == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	fa->base.ops = &authority_ops;
+	fa->agent = a;
+	fa->config = *config;
+	fa->instance.fd = -1;
+	*out = &fa->base;
+	return 0;
+}
+
+int
+freshness_authority_adopt(struct freshness **out, struct agent *a, int fd,
+    const uint8_t uuid[UUID_SIZE], uint64_t epoch, struct err *err)
+{
+	static const struct native_config none;
+	struct freshness_instance instance;
+	struct freshness_authority *fa;
+	int rc;
+
+	*out = NULL;
+	if ((rc = freshness_instance_adopt(&instance, fd, err)) < 0)
+		return rc;
+	if ((rc = freshness_authority(out, a, &none, err)) < 0) {
+		freshness_instance_drop(&instance, false);
+		return rc;
+	}
+	fa = (struct freshness_authority *)*out;
+	fa->instance = instance;
+	fa->epoch = epoch;
+	memcpy(fa->uuid, uuid, sizeof(fa->uuid));
+	agent_watch(a, uuid, epoch, instance.bytes);
+	return 0;
+}

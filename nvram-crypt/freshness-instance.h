@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who this host is towards the trust authority as the owner of a VM: 16 random
+ * bytes per VM, in a file of the host's that is locked while the VM is owned.
+ *
+ *   STATE_DIR/authority/UUID	instance (16), 1 while open, else 0
+ *
+ * A vtpmd that was killed comes back as the same owner, without waiting for its
+ * lease to run out; the lock keeps a second copy of the nvram file on the same
+ * host from being that owner too.
+ */
+#ifndef NVRAM_CRYPT_FRESHNESS_INSTANCE_H
+#define NVRAM_CRYPT_FRESHNESS_INSTANCE_H
+
+#include <stdbool.h>
+
+#include "nvram-crypt/agent-wire.h"
+#include "nvram-crypt/native.h"
+
+struct freshness_instance {
+	int fd;			/* -1: not held */
+	uint8_t bytes[AGENT_INSTANCE_SIZE];
+	bool was_open;		/* the last owner on this host did not say that
+				 * it closed */
+};
+
+/* Made where missing. ERR_BUSY: the VM is in use on this host. */
+int freshness_instance_take(struct freshness_instance *i,
+    const struct native_config *config, const uint8_t uuid[UUID_SIZE],
+    struct err *err);
+/* Of another process's, with its lock; takes fd also on failure. */
+int freshness_instance_adopt(struct freshness_instance *i, int fd,
+    struct err *err);
+/* Gives it up; clean: the authority knows. */
+void freshness_instance_drop(struct freshness_instance *i, bool clean);
+/* Of a VM that is no more. */
+int freshness_instance_remove(const struct native_config *config,
+    const uint8_t uuid[UUID_SIZE], struct err *err);
+
+#endif

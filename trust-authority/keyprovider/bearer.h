@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The host that asks, by its token and by its record. */
+#ifndef TRUST_AUTHORITY_KEYPROVIDER_BEARER_H
+#define TRUST_AUTHORITY_KEYPROVIDER_BEARER_H
+
+#include "trust-authority/keyprovider/kmxd.h"
+#include "trust-authority/keyprovider/vm.h"
+
+#define POLICY_NONE "(none)"	/* it is who it is, but meets no policy */
+
+struct bearer {
+	struct token_claims claims;
+	bool trusted;		/* meets a policy */
+};
+
+/* Faults token and host. bearer_reset in any case. */
+int bearer_read(struct kmxd *k, const struct http_request *request,
+    struct bearer *b, struct http_answer *answer, struct err *err);
+void bearer_reset(struct bearer *b);
+
+/* Whether this host may have this VM: faults grant and policy; and what was
+ * shredded is gone for all. */
+int bearer_may(const struct bearer *b, const struct vm *vm,
+    struct http_answer *answer, struct err *err);
+
+/* Both, for the routes that have a VM in their path: its UUID, its record.
+ * vm_reset and bearer_reset in any case. */
+struct asked {
+	struct bearer bearer;
+	uint8_t uuid[UUID_SIZE];
+	char text[UUID_TEXT_SIZE];
+	struct vm vm;
+};
+int asked_read(struct kmxd *k, const struct http_request *request,
+    const char *uuid, struct asked *a, struct http_answer *answer,
+    struct err *err);
+void asked_reset(struct asked *a);
+/* UUID as lower-case text; ERR_USAGE. */
+int uuid_canonical(const char *text, uint8_t uuid[UUID_SIZE],
+    char out[UUID_TEXT_SIZE], struct err *err);
+
+#endif

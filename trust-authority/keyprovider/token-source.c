@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "trust-authority/keyprovider/token-source.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "trust-authority/common/http-client.h"
+#include "trust-authority/common/jws.h"
+
+#define REFRESH_SECONDS 300	/* a key is published long before it signs */
+#define RETRY_SECONDS 10	/* after a failure, or for an unknown key */
+#define URLS_MAX 8
+#define PATH "/.well-known/jwks.json"
+
+struct token_source {
+	struct http_client *client;
+	char issuer[TOKEN_TEXT_MAX];
+	char *urls;			/* cut at its spaces */
+	const char *url[URLS_MAX];
+	size_t url_count;
+	pthread_mutex_t fetching;	/* one at a time */
+	pthread_rwlock_t lock;		/* of keys */
+	struct token_keys *keys;	/* NULL: never got any */
+	int64_t tried, got;		/* seconds of CLOCK_MONOTONIC; 0 */
+	bool failing;
+};
+
+static int64_t
+monotonic(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+int
+token_source_new(const char *urls, const char *ca, const char *issuer,
+    struct token_source **out, struct err *err)
+{
+	const struct http_client_config config = { .ca = ca,
+		.connect_ms = 2000, .call_ms = 4000, .answer_max = 256 * 1024 };
+	struct token_source *s = calloc(1, sizeof(*s));
+	char *rest, *one;
+	int rc;
+
+	if (s == NULL || (s->urls = strdup(urls)) == NULL) {
+		free(s);
+		return err_sys(err, errno, "no memory for the key set");
+	}
+	pthread_mutex_init(&s->fetching, NULL);
+	pthread_rwlock_init(&s->lock, NULL);
+	snprintf(s->issuer, sizeof(s->issuer), "%s", issuer);
+	for (one = strtok_r(s->urls, " ", &rest); one != NULL &&
+	    s->url_count < URLS_MAX; one = strtok_r(NULL, " ", &rest))
+		s->url[s->url_count++] = one;
+	if ((rc = http_client_new(&config, &s->client, err)) < 0) {
+		token_source_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void
+token_source_free(struct token_source *s)
+{
+	if (s == NULL)
+		return;
+	token_keys_free(s->keys);
+	http_client_free(s->client);
+	pthread_rwlock_destroy(&s->lock);
+	pthread_mutex_destroy(&s->fetching);
+	free(s->urls);
+	free(s);
+}
+
+static int
+fetch_from(struct token_source *s, const char *base, struct token_keys **out,
+    struct err *err)
+{
+	struct http_reply reply = { 0 };
+	char url[600];
+	const struct http_call call = { .method = HTTP_GET, .url = url };
+	size_t size = strlen(base);
+	int rc;
+
+	while (size > 0 && base[size - 1] == '/')
+		size--;
+	snprintf(url, sizeof(url), "%.*s" PATH, (int)size, base);
+	rc = http_client_call(s->client, &call, &reply, err);
+	if (rc == 0)
+		rc = token_keys_read_jwks(reply.json, out, err);
+	http_reply_reset(&reply);
+	return rc;
+}
+
+static int
+fetch(struct token_source *s, struct err *err)
+{
+	struct token_keys *keys = NULL, *old;
+	int rc = ERR_CLOSED;
+
+	s->tried = monotonic();
+	for (size_t i = 0; rc < 0 && i < s->url_count; i++)
+		rc = fetch_from(s, s->url[i], &keys, err);
+	if (rc < 0) {
+		if (!s->failing)
+			log_event(LOG_LEVEL_WARNING, "tokens.no-key-set",
+			    "error=\"%s\" consequence=\"the keys from before "
+			    "are used as long as they sign\"", err->text);
+		s->failing = true;
+		return rc;
+	}
+	if (s->failing)
+		log_event(LOG_LEVEL_INFO, "tokens.key-set", "again=yes");
+	s->failing = false;
+	s->got = s->tried;
+	pthread_rwlock_wrlock(&s->lock);
+	old = s->keys;
+	s->keys = keys;
+	pthread_rwlock_unlock(&s->lock);
+	token_keys_free(old);
+	return 0;
+}
+
+int
+token_source_refresh(struct token_source *s, struct err *err)
+{
+	int64_t now = monotonic();
+	int rc = 0;
+
+	pthread_mutex_lock(&s->fetching);
+	if (s->tried == 0 || (now - s->tried >= RETRY_SECONDS && (s->failing ||
+	    now - s->got >= REFRESH_SECONDS)))
+		rc = fetch(s, err);
+	pthread_mutex_unlock(&s->fetching);
+	return rc;
+}
+
+static bool
+known(struct token_source *s, const char *kid)
+{
+	bool found;
+
+	pthread_rwlock_rdlock(&s->lock);
+	found = s->keys != NULL && token_keys_find(s->keys, kid) != NULL;
+	pthread_rwlock_unlock(&s->lock);
+	return found;
+}
+
+/* For a key that is not known. A worker that finds another fetching waits for
+ * it no more than for a fetch of its own. */
+static void
+look_for(struct token_source *s, const char *kid)
+{
+	struct err ignored = { 0 };
+
+	pthread_mutex_lock(&s->fetching);
+	if (!known(s, kid) && (s->tried == 0 ||
+	    monotonic() - s->tried >= RETRY_SECONDS))
+		(void)fetch(s, &ignored);
+	pthread_mutex_unlock(&s->fetching);
+}
+
+int
+token_source_verify(struct token_source *s, const char *token,
+    const char *audience, int64_t now, struct token_claims *claims,
+    struct err *err)
+{
+	char kid[JWK_THUMBPRINT_SIZE + 1];
+	int rc;
+
+	if ((rc = jws_kid(token, TOKEN_TYP, kid, err)) < 0)
+		return rc;
+	if (!known(s, kid))
+		look_for(s, kid);
+	pthread_rwlock_rdlock(&s->lock);
+	if (s->keys == NULL)
+		rc = err_set(err, ERR_CLOSED, "this vta-kmxd has had no key "
+		    "set from vta-attestd yet, and cannot check tokens");
+	else
+		rc = token_verify(s->keys, token, s->issuer, audience, now,
+		    claims, err);
+	pthread_rwlock_unlock(&s->lock);
+	return rc;
+}
