@@ -213,7 +213,8 @@ add_crl_url(X509 *x, const char *url, struct err *err)
 
 	if (url == NULL)
 		return 0;
-	der_bytes(&b, DER_CONTEXT_PRIMITIVE(6), url, strlen(url));	/* URI */
+	/* uniformResourceIdentifier */
+	der_bytes(&b, DER_CONTEXT_PRIMITIVE(6), url, strlen(url));
 	der_wrap(&b, mark, DER_CONTEXT(0));	/* fullName */
 	der_wrap(&b, mark, DER_CONTEXT(0));	/* distributionPoint */
 	der_wrap(&b, mark, DER_SEQUENCE);

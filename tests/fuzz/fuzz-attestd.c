@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The bodies that a host sends to vta-attestd, whole, through the service's own
- * handlers. What nobody can guess is right here (--wrap): a session is its plain
- * bytes in base64url, every signature passes, the quote's binding is the
+ * handlers. What nobody can guess is right here (--wrap): a session is its
+ * plain bytes in base64url, every signature passes, the quote's binding is the
  * input's. The store is what the input says. Input after fail_begin's: flags
  * (1), binding (32), the record of the last attestation as far as a NUL, body.
  */

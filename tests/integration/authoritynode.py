@@ -251,7 +251,8 @@ class Authority:
         if time.time() >= expires:
             raise Problem(401, "auth", "token", "the token has ended")
         if path == ["leases"]:
-            return 200, {"vms": [self.renew(v) for v in body["vms"]]}
+            return 200, {"vms": [self.renew(v) for v in body["vms"]],
+                         "lease_seconds": self.lease}
         if not accepted:
             raise Problem(403, "refused", "policy",
                           "this VM needs a trusted host")

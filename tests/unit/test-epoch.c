@@ -264,7 +264,6 @@ struct world {
 	unsigned int accepted, taken, openings;
 	bool closed;			/* cleanly, leaving: */
 	struct epoch_claim left;
-	bool forgiven;			/* an administrator accepts what comes */
 };
 
 static void

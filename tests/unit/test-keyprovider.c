@@ -166,8 +166,10 @@ Test(kek_cache, full, .timeout = 30)
 	cr_assert_eq(kek_cache_new(2, 60, &c, &err), 0);
 	for (uint32_t n = 1; n < 10; n++)
 		cr_assert_eq(get(c, n, &err), 0, "those at rest make room");
-	cr_assert_eq(kek_cache_hold(c, uuid, 1, fetch, nobody, &a, &key, &err), 0);
-	cr_assert_eq(kek_cache_hold(c, uuid, 2, fetch, nobody, &b, &key, &err), 0);
+	cr_assert_eq(kek_cache_hold(c, uuid, 1, fetch, nobody, &a, &key,
+	    &err), 0);
+	cr_assert_eq(kek_cache_hold(c, uuid, 2, fetch, nobody, &b, &key,
+	    &err), 0);
 	cr_assert_eq(kek_cache_hold(c, uuid, 3, fetch, nobody, &e, &key, &err),
 	    ERR_BUSY);
 	kek_cache_forget(c, NULL);

@@ -102,7 +102,7 @@ text_cut(char *out, size_t room, const char *text)
 {
 	size_t n = 0;
 
-	for (; text[n] != '\0' && n < room - 1; n++) {
+	for (; n < room - 1 && text[n] != '\0'; n++) {
 		unsigned char c = (unsigned char)text[n];
 
 		out[n] = c < 0x20 ? ' ' : c > 0x7e ? '?' : text[n];

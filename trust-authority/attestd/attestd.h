@@ -2,8 +2,8 @@
 /*
  * vta-attestd: who a host is and whether it is in order. What the parts of the
  * program share. Handlers run in many threads; nothing here is kept between two
- * requests of a host but what can be lost (caches, who was refused), so that any
- * node can finish what another began.
+ * requests of a host but what can be lost (caches, who was refused), so that
+ * any node can finish what another began.
  */
 #ifndef ATTESTD_ATTESTD_H
 #define ATTESTD_ATTESTD_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* POST /v1/attest/begin: who says that it is there, and what it has to prove. */
+/* POST /v1/attest/begin: who says that it is there, and what it has to
+ * prove. */
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
@@ -34,12 +35,14 @@ struct begin {
 #define B(member) FIELD_AT(struct begin, member)
 #define BYTES(member, most) offsetof(struct begin, member), most
 static const struct field fields[] = {
-	{ "agent", FIELD_JSON, B(agent), 0 },
+	{ "agent", FIELD_JSON,
+	    FIELD_JSON_AT(struct begin, agent), 0 },
 	{ "ak", FIELD_BYTES, BYTES(ak_public, SESSION_KEY_MAX), FIELD_NEEDED },
 	{ "ek", FIELD_BYTES, BYTES(ek_public, SESSION_KEY_MAX), FIELD_NEEDED },
 	{ "ek_certificate", FIELD_BYTES, BYTES(ek_certificate, EK_CERT_MAX),
 	    0 },
-	{ "ek_intermediates", FIELD_JSON, B(ek_intermediates), 0 },
+	{ "ek_intermediates", FIELD_JSON,
+	    FIELD_JSON_AT(struct begin, ek_intermediates), 0 },
 	{ "name", FIELD_NAME, B(name), FIELD_NEEDED },
 };
 static const struct field agent_fields[] = {

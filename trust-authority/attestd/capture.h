@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A policy from a reference host: an administrator asks for it, the host's next
- * evidence becomes a document, and the administrator fetches, reads and approves
- * it. Record `capture` under the host's name; the document in parts.
+ * evidence becomes a document, and the administrator fetches, reads and
+ * approves it. Record `capture` under the host's name; the document in parts.
  */
 #ifndef ATTESTD_CAPTURE_H
 #define ATTESTD_CAPTURE_H

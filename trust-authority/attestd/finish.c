@@ -12,13 +12,13 @@
 #include "trust-authority/attestd/refusals.h"
 #include "trust-authority/attestd/turns.h"
 
-#define F(member) FIELD_AT(struct finish, member)
 #define BYTES(member, most) offsetof(struct finish, member), most
 static const struct field fields[] = {
 	{ "evidence", FIELD_BYTES, BYTES(evidence, EVIDENCE_SIZE_MAX),
 	    FIELD_NEEDED },
 	{ "secret", FIELD_BYTES, BYTES(secret, SESSION_SECRET_SIZE), 0 },
-	{ "session", FIELD_JSON, F(session_text), FIELD_NEEDED },
+	{ "session", FIELD_JSON,
+	    FIELD_JSON_AT(struct finish, session_text), FIELD_NEEDED },
 	{ "transport_key", FIELD_BYTES, BYTES(transport_der, 256),
 	    FIELD_NEEDED },
 };

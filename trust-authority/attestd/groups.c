@@ -20,7 +20,8 @@ struct group_body {
 static const struct field fields[] = {
 	{ "description", FIELD_TEXT, B(description), 0 },
 	{ "enroll", FIELD_FLAG, B(enroll), 0 },
-	{ "policies", FIELD_JSON, B(policies), 0 },
+	{ "policies", FIELD_JSON,
+	    FIELD_JSON_AT(struct group_body, policies), 0 },
 	{ "token_seconds", FIELD_NUMBER, B(token_seconds), 0 },
 	{ "version", FIELD_NUMBER, B(version), 0 },
 };

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 
@@ -28,7 +29,9 @@ refresh(struct signing *s, int64_t now, struct err *err)
 		old = s->keys;
 		s->keys = fresh;
 	}
-	s->last = rc == 0 ? (struct err){ 0 } : *err;
+	memset(&s->last, 0, sizeof(s->last));
+	if (rc < 0)
+		s->last = *err;
 	pthread_rwlock_unlock(&s->lock);
 	token_keys_free(old);
 	return rc;

@@ -47,9 +47,11 @@ struct attested_record {
 #define R(member) FIELD_AT(struct attested_record, member)
 static const struct field attested_fields[] = {
 	{ "address", FIELD_TEXT, R(a.address), 0 },
-	{ "agent", FIELD_JSON, R(agent), 0 },
+	{ "agent", FIELD_JSON, FIELD_JSON_AT(struct attested_record,
+	    agent), 0 },
 	{ "ak", FIELD_TEXT, R(a.ak), 0 },
-	{ "clock", FIELD_JSON, R(clock), 0 },
+	{ "clock", FIELD_JSON, FIELD_JSON_AT(struct attested_record,
+	    clock), 0 },
 	{ "evidence", FIELD_TEXT, R(a.evidence), 0 },
 	{ "last", FIELD_NUMBER, R(a.last), 0 },
 	{ "policy", FIELD_TEXT, R(a.policy), 0 },
@@ -70,7 +72,8 @@ static const struct field group_fields[] = {
 	{ "added", FIELD_NUMBER, G(g.added), 0 },
 	{ "description", FIELD_TEXT, G(g.description), 0 },
 	{ "enroll", FIELD_FLAG, G(g.enroll), 0 },
-	{ "policies", FIELD_JSON, G(policies), FIELD_NEEDED },
+	{ "policies", FIELD_JSON, FIELD_JSON_AT(struct group_record,
+	    policies), FIELD_NEEDED },
 	{ "token_seconds", FIELD_NUMBER, G(g.token_seconds), FIELD_NEEDED },
 };
 

@@ -108,7 +108,7 @@ read_one(const struct field *f, json_t *value, void *into)
 	case FIELD_BYTES:
 		return read_bytes(f, value, (void *)at);
 	case FIELD_JSON:
-		memcpy(at, &value, sizeof(value));
+		*(json_t **)(void *)at = value;
 		return NULL;
 	default:
 		return read_text(f, value, at);
@@ -181,7 +181,7 @@ write_one(const struct field *f, const void *from, json_t **out)
 			*out = bytes_json(bytes);
 		break;
 	case FIELD_JSON:
-		memcpy(out, at, sizeof(*out));
+		*out = *(json_t *const *)(const void *)at;
 		there = *out != NULL;
 		json_incref(*out);
 		break;

@@ -47,8 +47,8 @@ struct field {
 /* 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot or a dash. */
 bool name_is_good(const char *name);
 
-/* Into a struct that the caller has set to its defaults. what: "the body", "the
- * record host/lab-7". code: ERR_USAGE for a request, ERR_FORMAT for a record.
+/* Into a struct that the caller has set to its defaults. what: "the body",
+ * "the record host/lab-7". code: that of what is wrong, ERR_USAGE for a request.
  * After an error, too, the caller frees the bytes (fields_reset). */
 int fields_read(const json_t *json, const struct field *fields, size_t count,
     void *into, int code, const char *what, struct err *err);
@@ -63,6 +63,7 @@ void fields_reset(const struct field *fields, size_t count, void *from);
 
 #define FIELD_AT(type, member) offsetof(type, member), \
 	sizeof(((type *)NULL)->member)
+#define FIELD_JSON_AT(type, member) offsetof(type, member), 0
 #define FIELDS_COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 #endif

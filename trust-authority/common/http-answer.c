@@ -49,6 +49,37 @@ http_status_of(int code)
 	return 500;
 }
 
+static const struct {
+	const char *name;
+	int code;
+} codes[] = {
+	{ "format", ERR_FORMAT }, { "auth", ERR_AUTH }, { "key", ERR_KEY },
+	{ "stale", ERR_STALE }, { "busy", ERR_BUSY },
+	{ "exists", ERR_EXISTS }, { "not-found", ERR_NOTFOUND },
+	{ "usage", ERR_USAGE }, { "unsupported", ERR_UNSUPPORTED },
+	{ "no-space", ERR_NOSPACE }, { "refused", ERR_REFUSED },
+	{ "closed", ERR_CLOSED },
+};
+
+int
+http_code_of(const char *name, int status)
+{
+	for (size_t i = 0; name != NULL &&
+	    i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcmp(codes[i].name, name) == 0)
+			return codes[i].code;
+	switch (status) {
+	case 400: return ERR_USAGE;
+	case 401: return ERR_AUTH;
+	case 403: return ERR_REFUSED;
+	case 404: return ERR_NOTFOUND;
+	case 409: return ERR_STALE;
+	case 429:
+	case 503: return ERR_BUSY;
+	default: return ERR_SYSTEM;
+	}
+}
+
 void
 http_answer_problem(struct http_answer *answer, int status,
     const struct http_peer *peer, const struct err *err)

@@ -355,37 +355,6 @@ tell_failure(struct attempt *a, const struct http_call *call, CURLcode e,
 	return err_set(err, ERR_CLOSED, "%s: %s", call->url, why);
 }
 
-static const struct {
-	const char *name;
-	int code;
-} codes[] = {
-	{ "format", ERR_FORMAT }, { "auth", ERR_AUTH }, { "key", ERR_KEY },
-	{ "stale", ERR_STALE }, { "busy", ERR_BUSY },
-	{ "exists", ERR_EXISTS }, { "not-found", ERR_NOTFOUND },
-	{ "usage", ERR_USAGE }, { "unsupported", ERR_UNSUPPORTED },
-	{ "no-space", ERR_NOSPACE }, { "refused", ERR_REFUSED },
-	{ "closed", ERR_CLOSED },
-};
-
-static int
-code_of(const char *name, int status)
-{
-	for (size_t i = 0; name != NULL &&
-	    i < sizeof(codes) / sizeof(codes[0]); i++)
-		if (strcmp(codes[i].name, name) == 0)
-			return codes[i].code;
-	switch (status) {
-	case 400: return ERR_USAGE;
-	case 401: return ERR_AUTH;
-	case 403: return ERR_REFUSED;
-	case 404: return ERR_NOTFOUND;
-	case 409: return ERR_STALE;
-	case 429:
-	case 503: return ERR_BUSY;
-	default: return ERR_SYSTEM;
-	}
-}
-
 static int
 read_answer(struct attempt *a, const struct http_call *call, struct err *err)
 {
@@ -406,8 +375,8 @@ read_answer(struct attempt *a, const struct http_call *call, struct err *err)
 	r->maybe_done = status >= 500 && status != 503;
 	detail = json_string_value(json_object_get(r->json, "detail"));
 	title = json_string_value(json_object_get(r->json, "title"));
-	return err_set(err, code_of(json_string_value(json_object_get(r->json,
-	    "code")), r->status), "%s: %d %s", call->url, r->status,
+	return err_set(err, http_code_of(json_string_value(json_object_get(
+	    r->json, "code")), r->status), "%s: %d %s", call->url, r->status,
 	    detail != NULL ? detail : title != NULL ? title :
 	    http_phrase(r->status));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Calls to other services: JSON over HTTPS, the server's certificate checked
- * against given CAs, or one certificate, and nothing else. Many threads may share a client;
- * connections are kept.
+ * against given CAs, or one certificate, and nothing else. Many threads may
+ * share a client; connections are kept.
  */
 #ifndef TRUST_AUTHORITY_COMMON_HTTP_CLIENT_H
 #define TRUST_AUTHORITY_COMMON_HTTP_CLIENT_H

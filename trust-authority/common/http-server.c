@@ -352,7 +352,8 @@ set_limits(struct http_server *s, const struct http_server_config *config)
 	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST |
 	    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE);
 	s->connections.request.tv_sec = seconds;
-	s->connections.bodies_max = or_default(config->bodies_max, 128u << 20);
+	s->connections.bodies_max = or_default(config->bodies_max,
+	    128u << 20);
 	if (s->connections.bodies_max < body_max + BODY_ROOM)
 		s->connections.bodies_max = body_max + BODY_ROOM;
 	s->connections.max = or_default(config->connections, 4096);

@@ -124,6 +124,9 @@ void http_request_reset(struct http_request *request);
 void http_answer_problem(struct http_answer *answer, int status,
     const struct http_peer *peer, const struct err *err);
 int http_status_of(int code);
+/* The other way round: of a problem document's `code` (NULL: it had none), or
+ * what fits the status. */
+int http_code_of(const char *name, int status);
 /* The body to send and its size; NULL for none. It is in answer->text then. */
 const char *http_answer_text(struct http_answer *answer);
 void http_answer_reset(struct http_answer *answer);

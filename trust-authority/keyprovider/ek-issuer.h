@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The authority's CA for the EKs of its VMs' vTPMs: certificates as a host's own
- * CA makes them (vtpm/ek-cert.h), and a revocation list (RFC 5280, 5) that has
+ * The authority's CA for the EKs of its VMs' vTPMs: certificates as a host's
+ * own CA makes them (vtpm/ek-cert.h), and a revocation list (RFC 5280, 5) that has
  * those of shredded VMs.
  */
 #ifndef TRUST_AUTHORITY_KEYPROVIDER_EK_ISSUER_H

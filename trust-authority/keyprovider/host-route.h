@@ -8,8 +8,8 @@
 #include "trust-authority/keyprovider/vm-key.h"
 
 /* What becomes of rc. A host that its token vouches for hears why, also where
- * the KMS is to blame; a VM that another owns is a conflict, which no repetition
- * mends, not a service that is busy. */
+ * the KMS is to blame; a VM that another owns is a conflict, which no
+ * repetition mends, not a service that is busy. */
 int host_answer(const struct http_request *request,
     struct http_answer *answer, int rc, struct err *err);
 

@@ -16,7 +16,8 @@ int vm_set_grants(struct kmxd *k, const struct vm *before,
     struct err *err);
 
 /* First, and in one commit: nobody may have it any more, it has no owner, its
- * KEKs are to be destroyed. vm is as it was loaded; ERR_STALE: load it again. */
+ * KEKs are to be destroyed. vm is as it was loaded; ERR_STALE: load it
+ * again. */
 int vm_shred(struct kmxd *k, const struct vm *vm, bool forget,
     const struct audit_entry *entry, struct err *err);
 /* The KEKs older than the newest are to be destroyed. ERR_REFUSED where the

@@ -8,8 +8,8 @@
  * XAES-256-GCM under SP 800-108 of the KEK (counter mode, HMAC-SHA-256, label
  * "vta-vm-key", context UUID and KEK number), whose first 32 bytes are the key
  * and whose next 16 the id: it commits to the KEK, so that another KEK is told
- * from an altered W. Associated data: UUID, and W up to the nonce. Nothing of it
- * says which group may have it: that is the VM's record's to say.
+ * from an altered W. Associated data: UUID, and W up to the nonce. Nothing of
+ * it says which group may have it: that is the VM's record's to say.
  */
 #ifndef TRUST_AUTHORITY_KEYPROVIDER_VM_KEY_H
 #define TRUST_AUTHORITY_KEYPROVIDER_VM_KEY_H

@@ -78,7 +78,8 @@ read_groups(const json_t *list, struct vm *vm)
 		if (!json_is_string(item) ||
 		    !name_is_good(json_string_value(item)))
 			return ERR_FORMAT;
-		(void)copy(vm->groups[i], NAME_MAX_SIZE, json_string_value(item));
+		(void)copy(vm->groups[i], NAME_MAX_SIZE,
+		    json_string_value(item));
 		vm->group_count = i + 1;
 	}
 	return 0;

@@ -27,8 +27,11 @@ body_of(const struct lease *leases, size_t count)
 
 static int
 ask(struct kmxa *k, const struct lease *leases, size_t count,
-    struct kmxd_answer *answer, const json_t **list, struct err *err)
+    struct kmxd_answer *answer, const json_t **list, uint32_t *seconds,
+    struct err *err)
 {
+	json_int_t n;
+
 	/* A host that has lost its trust still has running VMs. */
 	struct kmxd_call call = { .method = HTTP_POST, .path = "/v1/leases",
 		.json = body_of(leases, count), .has_json = true,
@@ -38,6 +41,11 @@ ask(struct kmxa *k, const struct lease *leases, size_t count,
 	if ((rc = kmxd_call(k, &call, answer, err)) < 0)
 		return rc;
 	*list = json_object_get(answer->http.json, "vms");
+	n = json_integer_value(json_object_get(answer->http.json,
+	    "lease_seconds"));
+	if (n <= 0 || n > 86400)
+		return kmxd_broken(answer, "lease_seconds", err);
+	*seconds = (uint32_t)n;
 	return json_array_size(*list) == count ? 0 :
 	    kmxd_broken(answer, "vms", err);
 }
@@ -73,8 +81,11 @@ leases_ask_some(struct kmxa *k, const struct lease *leases, size_t count,
 {
 	struct kmxd_answer answer;
 	const json_t *list = NULL, *one;
-	int rc = ask(k, leases, count, &answer, &list, err);
+	uint32_t seconds = 0;
+	int rc = ask(k, leases, count, &answer, &list, &seconds, err);
 
+	if (rc == 0)
+		leases_set_seconds(k->leases, seconds);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		one = find(list, i, leases[i].vm);
 		if (strcmp(text_of(one, "state"), "lost") == 0)
@@ -90,13 +101,15 @@ leases_ask_some(struct kmxa *k, const struct lease *leases, size_t count,
 }
 
 int
-leases_ask_one(struct kmxa *k, const struct lease *lease,
+leases_ask_one(struct kmxa *k, struct lease *lease,
     enum agent_fault *fault, struct err *err)
 {
 	struct kmxd_answer answer;
 	const json_t *list = NULL, *one;
-	int rc = ask(k, lease, 1, &answer, &list, err);
+	uint32_t seconds = lease->seconds;
+	int rc = ask(k, lease, 1, &answer, &list, &seconds, err);
 
+	lease->seconds = seconds;
 	*fault = answer.fault;
 	if (rc == 0 && strcmp(text_of(one = json_array_get(list, 0), "state"),
 	    "lost") == 0) {

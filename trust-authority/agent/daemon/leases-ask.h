@@ -9,8 +9,9 @@
 /* Renews them. What is lost is removed, and its connection told. */
 int leases_ask_some(struct kmxa *k, const struct lease *leases, size_t count,
     struct err *err);
-/* Renews one: 0 kept; ERR_STALE lost; others where nobody said. */
-int leases_ask_one(struct kmxa *k, const struct lease *lease,
+/* Renews one: 0 kept, and lease->seconds as the authority says; ERR_STALE lost;
+ * others where nobody said. */
+int leases_ask_one(struct kmxa *k, struct lease *lease,
     enum agent_fault *fault, struct err *err);
 
 #endif

@@ -338,11 +338,14 @@ leases_start(struct kmxa *k, struct leases **out, struct err *err)
 	return err_sys(err, sys, "cannot start a thread");
 }
 
-int
-leases_ask(struct leases *l, const struct lease *lease,
-    enum agent_fault *fault, struct err *err)
+void
+leases_set_seconds(struct leases *l, uint32_t seconds)
 {
-	return leases_ask_one(l->k, lease, fault, err);
+	pthread_mutex_lock(&l->lock);
+	for (struct entry *e = l->first; e != NULL; e = e->next)
+		if (!e->lease.alone)
+			e->lease.seconds = seconds;
+	pthread_mutex_unlock(&l->lock);
 }
 
 json_t *

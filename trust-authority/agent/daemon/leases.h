@@ -11,6 +11,7 @@
 
 #define LEASES_INSTANCE_SIZE 16
 #define LEASES_ALONE_SECONDS 60	/* where the agent grants by itself */
+#define LEASES_UNKNOWN_SECONDS 12	/* until the authority says */
 
 struct leases;
 
@@ -44,9 +45,8 @@ void leases_gone(struct leases *l, uint64_t connection);
 /* The VM's epoch is another's: its connection is told. */
 void leases_lost(struct leases *l, const uint8_t vm[UUID_SIZE],
     enum agent_fault fault, const char *why);
-/* Asks the authority about one, now: 0, lost (ERR_STALE), or not known. */
-int leases_ask(struct leases *l, const struct lease *lease,
-    enum agent_fault *fault, struct err *err);
+/* How long a lease is, as the authority has just said. */
+void leases_set_seconds(struct leases *l, uint32_t seconds);
 /* The VMs that filter lets through, as UUIDs. */
 json_t *leases_json(struct leases *l, bool (*filter)(void *arg,
     const uint8_t vm[UUID_SIZE]), void *arg, size_t *count);

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "trust-authority/agent/daemon/keeper.h"
-#include "trust-authority/agent/daemon/leases.h"
+#include "trust-authority/agent/daemon/leases-ask.h"
 #include "trust-authority/agent/daemon/owner-alone.h"
 
 /* What this host knows of the VM; false where it keeps nothing. */
@@ -287,7 +287,7 @@ owner_attach(struct kmxa *k, const struct owner_claim *c,
     uint64_t connection, struct owner_why *why, struct err *err)
 {
 	struct lease lease = { .epoch = c->epoch, .connection = connection,
-		.seconds = LEASES_ALONE_SECONDS };
+		.seconds = LEASES_UNKNOWN_SECONDS };
 	struct kept_record r;
 	int rc = 0;
 
@@ -298,7 +298,7 @@ owner_attach(struct kmxa *k, const struct owner_claim *c,
 	lease.alone = record_load(k, c->vm, &r) && is_about(&r, c) &&
 	    r.local > 0;
 	if (!lease.alone)
-		rc = leases_ask(k->leases, &lease, &why->fault, err);
+		rc = leases_ask_one(k, &lease, &why->fault, err);
 	/* Nobody to ask, or refused for what may pass: the VM goes on, and the
 	 * next renewal tells. */
 	if (rc < 0 && rc != ERR_STALE)

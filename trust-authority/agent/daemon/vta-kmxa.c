@@ -165,8 +165,8 @@ end(struct kmxa *k, int status)
 	(void)notify_send("STOPPING=1", &err);
 	(void)unlink(k->settings.agent.socket);
 	keys_cleanse(k->keys);
+	/* The log stays open: others may be writing to it. */
 	log_info(NAME " ends");
-	log_close();
 	_exit(status);
 }
 
