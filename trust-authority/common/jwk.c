@@ -228,6 +228,20 @@ jwk_json(const struct jwk *key)
 	    "y", y);
 }
 
+struct jwk *
+jwk_share(const struct jwk *key)
+{
+	struct jwk *out = malloc(sizeof(*out));
+
+	if (out != NULL && EVP_PKEY_up_ref(key->pkey) != 1) {
+		free(out);
+		out = NULL;
+	}
+	if (out != NULL)
+		*out = *key;
+	return out;
+}
+
 void
 jwk_free(struct jwk *key)
 {
