@@ -389,8 +389,8 @@ agent_wire_get(struct buf *b, struct agent_message *m, struct err *err)
 		    "from the agent is too large", buf_left(b));
 	get_head(b, m);
 	if (!buf_ok(b) || (fields = layout(m)) == NULL)
-		return err_set(err, ERR_FORMAT, "a message to or from the agent "
-		    "is none that exists (0x%04x)", m->type);
+		return err_set(err, ERR_FORMAT, "a message to or from the "
+		    "agent is none that exists (0x%04x)", m->type);
 	for (size_t i = 0; i < FIELDS_MAX && fields[i] != F_END; i++)
 		get_field(b, (enum field)fields[i], m);
 	if (!buf_ok(b) || buf_left(b) != 0)

@@ -56,7 +56,8 @@ void agent_unwatch(struct agent *a);
 /* NULL, or why the VM is another's now. For good. */
 const char *agent_lost(const struct agent *a);
 
-/* NULL is allowed from agent_lost on: nobody to hear of. What a poll loop needs: the descriptor to read from (-1: none), what to do
+/* NULL is allowed from agent_lost on: nobody to hear of.
+ * What a poll loop needs: the descriptor to read from (-1: none), what to do
  * when it can be read, and when (ms, CLOCK_MONOTONIC; UINT64_MAX: never) to
  * call agent_tick. None of these waits for the agent. */
 int agent_fd(const struct agent *a);

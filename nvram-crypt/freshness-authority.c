@@ -95,8 +95,8 @@ ask_for_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
 	return 0;
 }
 
-/* Of an owner on this host that was killed: what it left is the latest, and from
- * here on nothing that it wrote before. */
+/* Of an owner on this host that was killed: what it left is the latest, and
+ * from here on nothing that it wrote before. */
 static int
 close_for_it(struct freshness_authority *fa, const struct freshness_claim *c,
     struct err *err)

@@ -15,8 +15,8 @@ print(const json_t *r)
 static bool without_authority;
 
 static const struct ctl_option options[] = {
-	{ "without-authority", NULL, "take the VM away from the trust authority, "
-	    "without asking it", NULL, &without_authority },
+	{ "without-authority", NULL, "take the VM away from the trust "
+	    "authority, without asking it", NULL, &without_authority },
 	{ 0 },
 };
 

@@ -60,6 +60,10 @@ make(const struct supervisor *s)
 		.monitor_pid = s->monitor_pid, .worker = s->worker,
 		.argc = argc, .env = environ };
 	memcpy(r->inherit, s->inherit, sizeof(r->inherit));
+	if (strlen(s->agent) < sizeof(r->agent.sun_path)) {
+		r->agent.sun_family = AF_UNIX;
+		memcpy(r->agent.sun_path, s->agent, strlen(s->agent));
+	}
 	r->argv = (const char **)(r + 1);
 	at = (char *)(r->argv + argc + 2);
 	for (size_t i = 0; i < argc; i++)

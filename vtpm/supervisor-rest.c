@@ -285,6 +285,43 @@ wait_for_worker(struct rest *r)
 	return send_answer(r->sock, &a);
 }
 
+/* As agent_socket does: a descriptor or a negative errno. */
+static long
+connect_to(const struct sockaddr_un *to)
+{
+	long fd, rc;
+
+	if (to->sun_family == 0)
+		return -ENAMETOOLONG;
+	fd = raw3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+	do
+		rc = raw3(SYS_connect, fd, (long)to, sizeof(*to));
+	while (rc == -EINTR);
+	if (rc == 0)
+		return fd;
+	close_fd((int)fd);
+	return rc;
+}
+
+static int
+connect_agent(struct rest *r)
+{
+	long fd = connect_to(&r->agent);
+	struct ask a = { .type = SUPERVISOR_AGENT, .fd = -1 };
+	int rc;
+
+	if (fd < 0)
+		a.arg = (uint32_t)-fd;
+	else
+		a.fd = (int)fd;
+	rc = send_answer(r->sock, &a);
+	close_fd(a.fd);
+	return rc;
+}
+
 static void
 run_installed(struct rest *r)
 {
@@ -347,6 +384,8 @@ serve(struct rest *r)
 		rc = spawn(r);
 	else if (a.type == SUPERVISOR_WAIT)
 		rc = wait_for_worker(r);
+	else if (a.type == SUPERVISOR_AGENT)
+		rc = connect_agent(r);
 	else if (a.type == SUPERVISOR_TRIAL && a.fd >= 0)
 		try_program(r, a.fd);
 	else if (a.type == SUPERVISOR_SWITCH && a.fd >= 0)

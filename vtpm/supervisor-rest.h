@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "vtpm/supervisor.h"
 
@@ -31,6 +32,8 @@ struct rest {
 		int dir;
 		const char *name;
 	} remove[2];
+	/* Of the host's agent; family 0: its path is too long for one. */
+	struct sockaddr_un agent;
 	const char *program;	/* what is installed is there */
 	const char **argv;	/* ... and room for one more at its end, */
 	size_t argc;		/* which is this one */

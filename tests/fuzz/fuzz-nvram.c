@@ -328,7 +328,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf in = buf_reader(data, size), control;
 	uint8_t mode = 0, todo = 0, operation = 0, missing = 0;
 	uint8_t failing[4] = { 0 };
-	struct protector_creds creds;
+	struct protector_creds creds = { 0 };
 	int acked = -1, tried = -1, fd = -1, rc;
 	struct fault_store *fs;
 	struct nvram *nv;

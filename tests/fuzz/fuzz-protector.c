@@ -90,7 +90,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct protector_binding binding = { { 1 }, { 2 } };
 	struct buf in = buf_reader(data, size), control;
-	struct protector_creds creds;
+	struct protector_creds creds = { 0 };
 	uint8_t failing[4] = { 0 }, mode = 0;
 	struct protector p;
 

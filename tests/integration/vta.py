@@ -70,7 +70,7 @@ def stop_all():
 
 
 class Authority:
-    def __init__(self, place, name="lab"):
+    def __init__(self, place, name="lab", more=()):
         self.place = place
         self.dir = os.path.join(place, "etc")
         self.state = os.path.join(place, "state")
@@ -79,7 +79,7 @@ class Authority:
         code, self.made, err = self.run(
             "init", "--dir", self.dir, "--state-dir", self.state, "--name",
             name, "--address", "localhost", "--attestd-port",
-            self.ports[0], "--kmxd-port", self.ports[1], *user)
+            self.ports[0], "--kmxd-port", self.ports[1], *user, *more)
         if code:
             raise RuntimeError(f"vtactl init: {err}")
         self.config = os.path.join(self.dir, "vtactl.conf")

@@ -258,7 +258,8 @@ Test(agent_wire, refuses_what_does_not_exist)
 
 Test(agent_wire, sizes_have_ends)
 {
-	static uint8_t bytes[AGENT_WIRE_MAX + 64], wrapped[AGENT_WRAPPED_MAX + 1];
+	static uint8_t bytes[AGENT_WIRE_MAX + 64];
+	static uint8_t wrapped[AGENT_WRAPPED_MAX + 1];
 	static uint8_t text[AGENT_WIRE_MAX];
 	struct agent_message m = { .way = AGENT_REQUEST,
 		.type = AGENT_KEY_OPEN, .id = 7,

@@ -51,7 +51,8 @@ name_text(const X509_NAME *name, char *out, size_t room)
 	char *data;
 	long n;
 
-	X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+	X509_NAME_print_ex(bio, name, 0,
+	    XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
 	n = BIO_get_mem_data(bio, &data);
 	snprintf(out, room, "%.*s", (int)n, data);
 	BIO_free(bio);

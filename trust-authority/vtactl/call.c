@@ -8,7 +8,8 @@
 #include "trust-authority/vtactl/vtactl.h"
 
 #define DEFAULT_FILE SYSCONFDIR "/vta/vtactl.conf"
-#define ANSWER_MAX (96u << 20)	/* a policy's 64 MiB, and how JSON escapes */
+/* A policy has 64 MiB at most, and JSON escapes. */
+#define ANSWER_MAX (96u << 20)
 
 #define AT(field) offsetof(struct vtactl_config, field), \
 	sizeof(((struct vtactl_config *)NULL)->field)

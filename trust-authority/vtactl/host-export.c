@@ -8,7 +8,8 @@
 #include "nvram-crypt/agent.h"
 #include "trust-authority/vtactl/vtactl.h"
 
-#define EXPORT_MS 60000		/* a TPM makes its EK anew: up to half of it */
+/* A TPM may take half of it to make its EK anew. */
+#define EXPORT_MS 60000
 
 static const char *socket_path, *out_file;
 

@@ -236,8 +236,9 @@ table_rows(struct table *t, const json_t *rows)
 	json_array_foreach(rows, i, row)
 		table_row(t, row, NULL);
 	/* Constness is lost in jansson's iterators, nothing is changed. */
-	json_object_foreach((json_t *)(uintptr_t)rows, key, row)
+	json_object_foreach((json_t *)(uintptr_t)rows, key, row) {
 		table_row(t, row, key);
+	}
 }
 
 void

@@ -81,13 +81,14 @@ kms_rows(const json_t *kms)
 	const char *name;
 	size_t i;
 
-	json_object_foreach((json_t *)(uintptr_t)kms, name, one)
+	json_object_foreach((json_t *)(uintptr_t)kms, name, one) {
 		json_array_foreach(json_object_get(one, "nodes"), i, node) {
 			json_t *row = json_copy(node);
 
 			json_object_set_new(row, "kms", json_string(name));
 			json_array_append_new(rows, row);
 		}
+	}
 	return rows;
 }
 

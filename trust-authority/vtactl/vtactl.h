@@ -23,8 +23,8 @@ enum service { SERVICE_ATTESTD, SERVICE_KMXD };
 
 /* vtactl.conf. */
 struct vtactl_config {
-	struct authority_config common;		/* [log] alone; first */
-	char urls[2][512];			/* by service; with spaces */
+	struct authority_config common;	/* [log] alone; first */
+	char urls[2][512];		/* by service; with spaces between */
 	char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who may ask for which VM's key, by the uid that the kernel says (SO_PEERCRED):
- * root; the users of `all`; those that the access file gives this VM; and who
+ * Who may ask for which VM's key, by the uid that the kernel says
+ * (SO_PEERCRED): root; the users of `all`; those that the access file gives this VM; and who
  * had the VM made through this agent, of which the state directory has a file
  * each in "owners".
  */

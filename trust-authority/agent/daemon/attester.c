@@ -55,7 +55,8 @@ failure_pause(struct attester *a)
 static uint64_t
 renewal_pause(const struct round_result *r)
 {
-	int64_t left = r->expires - (int64_t)time(NULL), after = r->attest_again;
+	int64_t left = r->expires - (int64_t)time(NULL);
+	int64_t after = r->attest_again;
 	uint64_t ms;
 
 	if (left < 1)

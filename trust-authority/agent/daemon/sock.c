@@ -16,7 +16,7 @@
 #include "trust-authority/agent/daemon/sock-listen.h"
 
 #define CONNECTIONS_MAX 8192
-#define CONNECTIONS_PER_UID 2048	/* all vtpmd of a host may be one user */
+#define CONNECTIONS_PER_UID 2048	/* all vtpmd may be one user */
 #define REQUESTS_MAX 16			/* of a connection at a time */
 #define OUT_MAX 64			/* messages that it does not read */
 

@@ -111,8 +111,8 @@ trust_report(struct trust *t, const struct trust_report *r)
 	t->fault = r->accepted ? AGENT_FAULT_NONE : r->fault;
 	t->attested = time(NULL);
 	set_token(t, r->token);
-	set_state(t, r->accepted ? TRUST_ATTESTED : r->fault == AGENT_FAULT_HOST ?
-	    TRUST_REVOKED : TRUST_REFUSED);
+	set_state(t, r->accepted ? TRUST_ATTESTED :
+	    r->fault == AGENT_FAULT_HOST ? TRUST_REVOKED : TRUST_REFUSED);
 	pthread_mutex_unlock(&t->lock);
 	return lost;
 }

@@ -45,8 +45,8 @@ void trust_failed(struct trust *t, const struct err *why);
 /* A token that is valid now, to be dropped; ERR_REFUSED, ERR_CLOSED and
  * *fault where there is none. *open: nobody refused, it just could not be
  * renewed, so that kept keys may serve. */
-int trust_token(struct trust *t, struct host_token **out, enum agent_fault *fault,
-    bool *open, struct err *err);
+int trust_token(struct trust *t, struct host_token **out,
+    enum agent_fault *fault, bool *open, struct err *err);
 /* The last one there was, for leases, or NULL. */
 struct host_token *trust_last_token(struct trust *t);
 /* Why the verdict refused; "" where it did not. */
