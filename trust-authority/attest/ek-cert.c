@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "trust-authority/attest/ek-maker.h"
+#include "trust-authority/attest/spki.h"
 
 #define CERTS_MAX 64	/* in one PEM text */
 
@@ -276,14 +277,13 @@ int
 ek_fingerprint(const struct tpm_key *ek, uint8_t out[HASH_MAX],
     struct err *err)
 {
-	struct hash_part part = { NULL, 0 };
-	uint8_t *der = NULL;
-	int n, rc;
+	uint8_t der[SPKI_MAX];
+	struct buf out_der = buf_writer(der, sizeof(der));
+	struct hash_part part = { der, 0 };
+	int rc = spki_write(ek, &out_der, err);
 
-	if ((n = i2d_PUBKEY(ek->pkey, &der)) <= 0)
-		return openssl_error(err, "writing the endorsement key");
-	part = (struct hash_part){ der, (size_t)n };
-	rc = hash_digest(hash_by_id(TPM_ALG_SHA256), &part, 1, out, err);
-	OPENSSL_free(der);
-	return rc;
+	if (rc < 0)
+		return rc;
+	part.size = out_der.pos;
+	return hash_digest(hash_by_id(TPM_ALG_SHA256), &part, 1, out, err);
 }

@@ -35,6 +35,9 @@ int jwk_read(const json_t *json, struct jwk **out, struct err *err);
  * and y. */
 int jwk_read_private(const struct secret *bytes, struct jwk **out,
     struct err *err);
+/* 04 || x || y; ERR_FORMAT where it is not on the curve. */
+int jwk_from_point(const uint8_t point[1 + 2 * JWK_COORDINATE],
+    struct jwk **out, struct err *err);
 struct secret *jwk_private_bytes(const struct jwk *key, struct err *err);
 /* The public key: kty, crv, x, y. NULL: no memory. */
 json_t *jwk_json(const struct jwk *key);
