@@ -21,7 +21,7 @@ static const struct authority_plan full = {
 };
 /* Shows that the bench works, not how fast anything is. */
 static const struct authority_plan smoke = {
-	.rounds = 2, .batch = 40, .releases = 60, .hosts = 20, .vms_each = 2,
+	.rounds = 2, .batch = 40, .releases = 600, .hosts = 20, .vms_each = 2,
 	.kek_vms = 3, .interval = 10, .seconds = 2, .starts = 3,
 };
 

@@ -13,6 +13,7 @@
 
 struct kept {
 	uint8_t digest[DIGEST_SIZE];
+	char kid[JWK_THUMBPRINT_SIZE + 1];
 	struct token_claims claims;
 };
 
@@ -75,7 +76,7 @@ copy(struct token_claims *to, const struct token_claims *from)
 
 bool
 token_cache_get(struct token_cache *c, const char *token,
-    struct token_claims *claims)
+    struct token_claims *claims, char kid[JWK_THUMBPRINT_SIZE + 1])
 {
 	uint8_t digest[DIGEST_SIZE];
 	const struct kept *k;
@@ -86,15 +87,18 @@ token_cache_get(struct token_cache *c, const char *token,
 		return false;
 	pthread_mutex_lock(&c->lock);
 	k = c->places[place];
-	if (k != NULL && memcmp(k->digest, digest, sizeof(digest)) == 0)
-		found = copy(claims, &k->claims) == 0;
+	if (k != NULL && memcmp(k->digest, digest, sizeof(digest)) == 0 &&
+	    copy(claims, &k->claims) == 0) {
+		memcpy(kid, k->kid, sizeof(k->kid));
+		found = true;
+	}
 	pthread_mutex_unlock(&c->lock);
 	return found;
 }
 
 void
 token_cache_put(struct token_cache *c, const char *token,
-    const struct token_claims *claims)
+    const struct token_claims *claims, const char *kid)
 {
 	struct kept *k = calloc(1, sizeof(*k)), *old;
 	size_t place;
@@ -104,6 +108,7 @@ token_cache_put(struct token_cache *c, const char *token,
 		free(k);
 		return;
 	}
+	memcpy(k->kid, kid, sizeof(k->kid));
 	pthread_mutex_lock(&c->lock);
 	old = c->places[place];
 	c->places[place] = k;

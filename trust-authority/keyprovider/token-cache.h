@@ -20,12 +20,12 @@ struct token_cache *token_cache_new(void);
 /* NULL is allowed. */
 void token_cache_free(struct token_cache *c);
 
-/* *claims is the caller's to reset. */
+/* *claims is the caller's to reset; kid is of the key that signed it. */
 bool token_cache_get(struct token_cache *c, const char *token,
-    struct token_claims *claims);
+    struct token_claims *claims, char kid[JWK_THUMBPRINT_SIZE + 1]);
 /* Takes the place of another. Failing to remember is no error. */
 void token_cache_put(struct token_cache *c, const char *token,
-    const struct token_claims *claims);
+    const struct token_claims *claims, const char *kid);
 void token_cache_forget(struct token_cache *c);
 
 #endif

@@ -175,26 +175,23 @@ look_for(struct token_source *s, const char *kid)
 	pthread_mutex_unlock(&s->fetching);
 }
 
-/* With the lock. */
-static int
-verify(struct token_source *s, const char *token, const char *kid,
-    const char *audience, int64_t now, struct token_claims *claims,
-    struct err *err)
+/* One that was found good before; false where that is not known. */
+static bool
+verify_again(struct token_source *s, const char *token, const char *audience,
+    int64_t now, struct token_claims *claims, int *rc, struct err *err)
 {
-	int rc;
+	char kid[JWK_THUMBPRINT_SIZE + 1];
+	bool found;
 
-	if (token_cache_get(s->good, token, claims)) {
-		rc = token_check_again(s->keys, kid, claims, s->issuer,
+	pthread_rwlock_rdlock(&s->lock);
+	found = token_cache_get(s->good, token, claims, kid);
+	if (found)
+		*rc = token_check_again(s->keys, kid, claims, s->issuer,
 		    audience, now, err);
-		if (rc < 0)
-			token_claims_reset(claims);
-		return rc;
-	}
-	rc = token_verify(s->keys, token, s->issuer, audience, now, claims,
-	    err);
-	if (rc == 0)
-		token_cache_put(s->good, token, claims);
-	return rc;
+	pthread_rwlock_unlock(&s->lock);
+	if (found && *rc < 0)
+		token_claims_reset(claims);
+	return found;
 }
 
 int
@@ -205,6 +202,8 @@ token_source_verify(struct token_source *s, const char *token,
 	char kid[JWK_THUMBPRINT_SIZE + 1];
 	int rc;
 
+	if (verify_again(s, token, audience, now, claims, &rc, err))
+		return rc;
 	if ((rc = jws_kid(token, TOKEN_TYP, kid, err)) < 0)
 		return rc;
 	if (!known(s, kid))
@@ -213,8 +212,9 @@ token_source_verify(struct token_source *s, const char *token,
 	if (s->keys == NULL)
 		rc = err_set(err, ERR_CLOSED, "this vta-kmxd has had no key "
 		    "set from vta-attestd yet, and cannot check tokens");
-	else
-		rc = verify(s, token, kid, audience, now, claims, err);
+	else if ((rc = token_verify(s->keys, token, s->issuer, audience, now,
+	    claims, err)) == 0)
+		token_cache_put(s->good, token, claims, kid);
 	pthread_rwlock_unlock(&s->lock);
 	return rc;
 }
