@@ -138,6 +138,8 @@ class Place:
             "attestd_pid": self.attestd.p.pid,
             "kmxd_pid": self.node.process.pid,
             "ca": self.certs.path("ca.pem"),
+            "server_cert": self.certs.path("server.pem"),
+            "server_key": self.certs.path("server.key"),
             "root_cert": self.certs.path("root.pem"),
             "root_key": self.certs.path("root.key"),
             "store": self.path("state.db"), "sealing": self.path("sealing"),

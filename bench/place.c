@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "bench/https.h"
 #include "trust-authority/attest/hash.h"
+#include "trust-authority/common/http-tls.h"
 #include "trust-authority/common/service.h"
 
 #define LINE_MAX_SIZE 16384
@@ -72,7 +73,7 @@ read_file(const char *path, uint8_t **data, size_t *size, struct err *err)
 }
 
 struct told {
-	const char *ca, *cert, *key, *store, *sealing, *issuer, *group, *pcrs,
+	const char *ca, *cert, *key, *server_cert, *server_key, *store, *sealing, *issuer, *group, *pcrs,
 	    *eventlog, *ima, *config;
 };
 
@@ -82,9 +83,10 @@ take_json(struct place *p, json_t *json, struct told *t, struct err *err)
 	int attestd, kmxd;
 
 	if (json_unpack(json, "{si si si si ss ss ss ss ss ss ss ss ss ss "
-	    "ss}", "attestd_port", &p->attestd_port, "kmxd_port",
+	    "ss ss ss}", "attestd_port", &p->attestd_port, "kmxd_port",
 	    &p->kmxd_port, "attestd_pid", &attestd, "kmxd_pid", &kmxd, "ca",
-	    &t->ca, "root_cert", &t->cert, "root_key", &t->key, "store",
+	    &t->ca, "server_cert", &t->server_cert, "server_key",
+	    &t->server_key, "root_cert", &t->cert, "root_key", &t->key, "store",
 	    &t->store, "sealing", &t->sealing, "issuer", &t->issuer, "group",
 	    &t->group, "pcrs", &t->pcrs, "eventlog", &t->eventlog, "ima",
 	    &t->ima, "config", &t->config) < 0)
@@ -152,6 +154,9 @@ place_start(struct place *p, struct err *err)
 	    (rc = https_context(p->ca, NULL, NULL, &p->host, err)) == 0)
 		rc = https_context(p->ca, p->root_cert, p->root_key,
 		    &p->admin, err);
+	if (rc == 0)
+		rc = http_tls_new(told.server_cert, told.server_key, p->ca,
+		    &p->server, err);
 	json_decref(json);
 	return rc;
 }
@@ -171,6 +176,7 @@ place_stop(struct place *p)
 	store_close(p->store);
 	https_context_free(p->host);
 	https_context_free(p->admin);
+	https_context_free(p->server);
 }
 
 void

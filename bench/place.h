@@ -32,6 +32,7 @@ struct place {
 	struct store *store;
 	struct token_keys *keys;	/* that sign tokens */
 	SSL_CTX *host, *admin;		/* admin: with the certificate */
+	SSL_CTX *server;		/* as vta-attestd has it */
 };
 
 int place_start(struct place *p, struct err *err);

@@ -21,7 +21,7 @@ static const struct authority_plan full = {
 };
 /* Shows that the bench works, not how fast anything is. */
 static const struct authority_plan smoke = {
-	.rounds = 2, .batch = 40, .releases = 600, .hosts = 20, .vms_each = 2,
+	.rounds = 2, .batch = 3, .releases = 5, .hosts = 20, .vms_each = 2,
 	.kek_vms = 3, .interval = 10, .seconds = 2, .starts = 3,
 };
 
@@ -65,8 +65,8 @@ prepare(struct authority_bench *a, struct err *err)
 
 	if ((rc = report_new(&a->bench.report, "authority", err)) < 0 ||
 	    (rc = place_start(&a->place, err)) < 0 ||
-	    (rc = raw_new(&a->place, &a->raw, err)) < 0 ||
 	    (rc = soft_ca_new(&a->ca, err)) < 0 ||
+	    (rc = raw_new(&a->place, &a->ca, &a->raw, err)) < 0 ||
 	    (rc = soft_ca_import(&a->ca, &a->place, err)) < 0)
 		return rc;
 	return jwk_generate(&a->transport, err);

@@ -273,17 +273,37 @@ ek_imported_verify(const char *pem, size_t size, const struct tpm_key *ek,
 	return rc;
 }
 
+/* The same for any kind of key, the slow way. */
+static int
+fingerprint_any(const struct tpm_key *ek, uint8_t out[HASH_MAX],
+    struct err *err)
+{
+	struct hash_part part = { NULL, 0 };
+	uint8_t *der = NULL;
+	int n, rc;
+
+	if ((n = i2d_PUBKEY(ek->pkey, &der)) <= 0)
+		return openssl_error(err, "writing the endorsement key");
+	part = (struct hash_part){ der, (size_t)n };
+	rc = hash_digest(hash_by_id(TPM_ALG_SHA256), &part, 1, out, err);
+	OPENSSL_free(der);
+	return rc;
+}
+
 int
 ek_fingerprint(const struct tpm_key *ek, uint8_t out[HASH_MAX],
     struct err *err)
 {
 	uint8_t der[SPKI_MAX];
-	struct buf out_der = buf_writer(der, sizeof(der));
+	struct buf spki = buf_writer(der, sizeof(der));
 	struct hash_part part = { der, 0 };
-	int rc = spki_write(ek, &out_der, err);
+	int rc = spki_write(ek, &spki, err);
 
+	/* A key that was imported as PEM does not say its curve. */
+	if (rc == ERR_UNSUPPORTED)
+		return fingerprint_any(ek, out, err);
 	if (rc < 0)
 		return rc;
-	part.size = out_der.pos;
+	part.size = spki.pos;
 	return hash_digest(hash_by_id(TPM_ALG_SHA256), &part, 1, out, err);
 }
