@@ -54,8 +54,9 @@ class Place:
         self.jwks = self
         self.url = f"https://localhost:{self.attestd.port}"
         self.ek_ca()
-        # A KEK stays for as long as the measurement.
-        self.node = Node(self, 0, kek_seconds=3600, lease=60, skew=5, ek_ca=(
+        # A KEK stays for as long as the measurement. Leases are as long as
+        # an administrator of thousands of hosts would have them.
+        self.node = Node(self, 0, kek_seconds=3600, lease=300, skew=5, ek_ca=(
             self.path("ekca.pem"), self.path("ekca.key")))
         self.kms_place = kms.Place()
         self.kms = kms.Pykmip(self.kms_place)

@@ -13,7 +13,7 @@
 #include "trust-authority/keyprovider/epoch-record.h"
 #include "trust-authority/keyprovider/vm.h"
 
-#define LEASE 65	/* seconds, as vta-kmxd grants them */
+#define LEASE 305	/* seconds, as vta-kmxd grants them */
 
 void
 fleet_host_name(size_t host, char out[32])
@@ -136,7 +136,7 @@ put_vm(struct fleet *f, struct writer *w, size_t host, size_t i,
 	snprintf(kek->id, sizeof(kek->id), "%zu", host * f->vms_each + i);
 	fleet_host_name(host, e.owner.host);
 	(void)hex_read(instance, e.owner.instance, sizeof(e.owner.instance));
-	e.owner.lease_until = time(NULL) + LEASE - (int64_t)(host % 20);
+	e.owner.lease_until = time(NULL) + LEASE - (int64_t)(host % 200);
 	snprintf(key, sizeof(key), "%.60s/%.36s", f->a->place.group,
 	    uuid);
 	if ((rc = put_text(w, VM_KIND, uuid, vm_text(&vm), err)) == 0 &&

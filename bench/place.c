@@ -73,7 +73,8 @@ read_file(const char *path, uint8_t **data, size_t *size, struct err *err)
 }
 
 struct told {
-	const char *ca, *cert, *key, *server_cert, *server_key, *store, *sealing, *issuer, *group, *pcrs,
+	const char *ca, *cert, *key, *server_cert, *server_key, *store,
+	    *sealing, *issuer, *group, *pcrs,
 	    *eventlog, *ima, *config;
 };
 
