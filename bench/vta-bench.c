@@ -21,8 +21,8 @@ static const struct authority_plan full = {
 };
 /* Shows that the bench works, not how fast anything is. */
 static const struct authority_plan smoke = {
-	.rounds = 2, .batch = 3, .releases = 5, .hosts = 20, .vms_each = 2,
-	.kek_vms = 3, .interval = 10, .seconds = 2, .starts = 3,
+	.rounds = 2, .batch = 3, .releases = 5, .hosts = 200,
+	.vms_each = 50, .kek_vms = 3, .interval = 100, .seconds = 2, .starts = 3,
 };
 
 static const struct {
