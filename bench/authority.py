@@ -119,7 +119,10 @@ class Place:
             f"https://localhost:{self.node.port}", start=False,
             agent_name="real", tpm_event_log=self.tpm.path("eventlog"),
             tpm_ima_log=self.tpm.path("ima"), access_all="root nobody",
-            access_create="root", log_level="info")
+            access_create="root", log_level="info",
+            agent_socket=self.certs.path("agent.sock"))
+        # Where vtpmd's user comes through, whoever may enter this directory.
+        self.agent.socket = self.certs.path("agent.sock")
         self.agent.start("attested")
         with open(self.path("vtpmd.conf"), "w", encoding="ascii") as f:
             f.write(f"[authority]\nsocket = {self.agent.socket}\n")
