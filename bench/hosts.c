@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * 10,000 hosts with ten running VMs each, for a while: every one attests every
- * five minutes and renews the leases of its VMs (of five minutes) every hundred
- * seconds, each time over a connection of its own, as after such pauses; and every second ten
- * VMs start (key, epoch, confirmation) and stop. Real tokens, real evidence, on
- * the disk of the build. Times count from when a request was due.
+ * five minutes and renews the leases of its VMs (of five minutes) every
+ * hundred seconds, each time over a connection of its own, as after such
+ * pauses; and every second ten VMs start (key, epoch, confirmation) and stop.
+ * Real tokens, real evidence, on the disk of the build. Times count from when
+ * a request was due.
  */
 #include <stdio.h>
 #include <stdlib.h>
