@@ -2,11 +2,14 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/err.h"
+
+#define KEEP_MAX 64
 
 /* The header shares the locked mapping with the bytes, so that one munmap
  * releases all. */
@@ -16,25 +19,56 @@ struct secret {
 	uint8_t data[];
 };
 
+/* Pages of released secrets. */
+static _Atomic(struct secret *) kept[KEEP_MAX];
+static atomic_uint keep;
+
+void
+secret_keep(unsigned int pages)
+{
+	keep = pages < KEEP_MAX ? pages : KEEP_MAX;
+}
+
+static struct secret *
+take_kept(void)
+{
+	for (unsigned int i = 0; i < keep; i++) {
+		struct secret *s = atomic_load_explicit(&kept[i],
+		    memory_order_relaxed) != NULL ?
+		    atomic_exchange(&kept[i], NULL) : NULL;
+
+		if (s != NULL)
+			return s;
+	}
+	return NULL;
+}
+
+static bool
+keep_it(struct secret *s)
+{
+	for (unsigned int i = 0; i < keep; i++) {
+		struct secret *none = NULL;
+
+		if (atomic_load_explicit(&kept[i], memory_order_relaxed) ==
+		    NULL && atomic_compare_exchange_strong(&kept[i], &none, s))
+			return true;
+	}
+	return false;
+}
+
 void
 cleanse(void *data, size_t size)
 {
 	explicit_bzero(data, size);
 }
 
-struct secret *
-secret_new(size_t size)
+/* Locked pages, NULL and errno where they cannot be had. */
+static struct secret *
+map_locked(size_t map_size)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t map_size;
 	struct secret *s;
 	int rc;
 
-	if (size > SIZE_MAX / 2) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	map_size = (sizeof(*s) + size + page - 1) / page * page;
 	s = mmap(NULL, map_size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s == MAP_FAILED)
@@ -55,6 +89,25 @@ secret_new(size_t size)
 	 * PR_SET_DUMPABLE and RLIMIT_CORE stand behind the first. */
 	(void)madvise(s, map_size, MADV_DONTDUMP);
 	(void)madvise(s, map_size, MADV_WIPEONFORK);
+	return s;
+}
+
+struct secret *
+secret_new(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct secret *s = NULL;
+	size_t map_size;
+
+	if (size > SIZE_MAX / 2) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	map_size = (sizeof(*s) + size + page - 1) / page * page;
+	if (map_size == page)
+		s = take_kept();
+	if (s == NULL && (s = map_locked(map_size)) == NULL)
+		return NULL;
 	s->map_size = map_size;
 	s->size = size;
 	return s;
@@ -79,7 +132,8 @@ secret_free(struct secret *s)
 		return;
 	map_size = s->map_size;
 	cleanse(s, map_size);
-	munmap(s, map_size);
+	if (map_size != (size_t)sysconf(_SC_PAGESIZE) || !keep_it(s))
+		munmap(s, map_size);
 }
 
 uint8_t *

@@ -152,14 +152,22 @@ int
 peer_start(struct peer *p, struct err *err)
 {
 	char path[PATH], address[2 * PATH], dir[PATH];
-	/* The user is one that every system has in /etc/passwd, as an installed
-	 * vtpmd has its own; looking for one that is not there takes longer. */
+	size_t at = 6;
 	const char *vtpmd[] = { p->bench->vtpmd, "--nvram", p->name, "--ctrl",
-		address, "--terminate", geteuid() == 0 ? "--user" : NULL,
-		"nobody", NULL };
+		address, "--terminate", NULL, NULL, NULL, NULL, NULL };
 	const char *swtpm[] = { "swtpm", "socket", "--tpm2", "--tpmstate", dir,
 		"--ctrl", address, "--terminate", NULL };
 
+	/* The user is one that every system has in /etc/passwd, as an installed
+	 * vtpmd has its own; looking for one that is not there takes longer. */
+	if (geteuid() == 0) {
+		vtpmd[at++] = "--user";
+		vtpmd[at++] = "nobody";
+	}
+	if (p->config != NULL) {
+		vtpmd[at++] = "--config";
+		vtpmd[at] = p->config;
+	}
 	snprintf(path, sizeof(path), "%s.sock", p->name);
 	snprintf(dir, sizeof(dir), "dir=%s", p->name);
 	snprintf(address, sizeof(address), p->kind == PEER_VTPMD ?

@@ -22,6 +22,7 @@ struct peer {
 	char name[PEER_NAME];
 	pid_t pid;		/* 0: not running */
 	int ctrl, data;		/* -1: none */
+	const char *config;	/* vtpmd's --config; NULL: none */
 };
 
 /* Runs a program to its end, its output to the file "log". ERR_SYSTEM unless

@@ -12,6 +12,7 @@
 #define TEXT_SIZE (16 * 1024)
 
 struct report {
+	const char *ours;
 	struct report_row rows[ROWS_MAX];
 	size_t n_rows;
 	char notes[NOTES_MAX][NOTE_SIZE];
@@ -21,10 +22,11 @@ struct report {
 };
 
 int
-report_new(struct report **out, struct err *err)
+report_new(struct report **out, const char *ours, struct err *err)
 {
 	if ((*out = calloc(1, sizeof(**out))) == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
+	(*out)->ours = ours;
 	return 0;
 }
 
@@ -58,10 +60,10 @@ write_row(const struct report_row *row, FILE *f)
 }
 
 static void
-write_head(FILE *f)
+write_head(const struct report *r, FILE *f)
 {
 	fprintf(f, "| %-34s | %9s | %-40s | %5s | %-11s | %4s | %-7s |\n",
-	    "what", "vtpmd", "beside", "ratio", "quartiles", "bar", "");
+	    "what", r->ours, "beside", "ratio", "quartiles", "bar", "");
 	fprintf(f, "|%.36s|%.10s:|%.42s|%.6s:|%.13s|%.5s:|%.9s|\n", DASHES,
 	    DASHES, DASHES, DASHES, DASHES, DASHES, DASHES);
 }
@@ -70,7 +72,7 @@ void
 report_add(struct report *r, const struct report_row *row)
 {
 	if (r->n_rows == 0)
-		write_head(stdout);
+		write_head(r, stdout);
 	write_row(row, stdout);
 	fflush(stdout);
 	if (r->n_rows < ROWS_MAX)
@@ -112,7 +114,7 @@ report_write(const struct report *r, FILE *f)
 	size_t bars = 0, met = 0;
 
 	if (f != stdout) {
-		write_head(f);
+		write_head(r, f);
 		for (size_t i = 0; i < r->n_rows; i++)
 			write_row(&r->rows[i], f);
 	}

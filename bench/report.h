@@ -26,7 +26,8 @@ struct report_row {
 
 struct report;
 
-int report_new(struct report **out, struct err *err);
+/* ours: what is measured, the head of its column; a string that stays. */
+int report_new(struct report **out, const char *ours, struct err *err);
 void report_free(struct report *r);
 /* Copies the row, and prints it at once so that a person sees it go on. */
 void report_add(struct report *r, const struct report_row *row);

@@ -123,7 +123,7 @@ main(int argc, char **argv)
 		b.plan = smoke;
 		at++;
 	}
-	if ((rc = report_new(&b.report, &err)) == 0)
+	if ((rc = report_new(&b.report, "vtpmd", &err)) == 0)
 		rc = measure(&b, argv + at, (size_t)(argc - at), &err);
 	peer_kill_all();
 	report_free(b.report);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* EK certificates of real vTPMs, and wrong ones made here. */
 #include <criterion/criterion.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -9,6 +10,7 @@
 
 #include "tests/unit/attest-fixture.h"
 #include "trust-authority/attest/ek-cert.h"
+#include "trust-authority/attest/spki.h"
 
 #define NOW 1800000000	/* 2027-01-15 */
 
@@ -245,4 +247,56 @@ Test(ek_imported, key)
 	BIO_free(bio);
 	tpm_key_free(ek);
 	tpm_key_free(other);
+}
+
+static void
+same_as_openssl(struct tpm_key key)
+{
+	uint8_t bytes[SPKI_MAX], *der = NULL;
+	struct buf out = buf_writer(bytes, sizeof(bytes));
+	int size = i2d_PUBKEY(key.pkey, &der);
+	struct err err = { 0 };
+
+	cr_assert(size > 0);
+	cr_assert_eq(spki_write(&key, &out, &err), 0, "%s", err.text);
+	cr_assert_eq(out.pos, (size_t)size);
+	cr_assert_arr_eq(bytes, der, out.pos);
+	OPENSSL_free(der);
+	EVP_PKEY_free(key.pkey);
+}
+
+Test(spki, as_openssl_writes)
+{
+	for (size_t bits = 1024; bits <= 4096; bits *= 2)
+		same_as_openssl((struct tpm_key){ .type = TPM_ALG_RSA,
+			.pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits) });
+	/* Some with a leading zero among them. */
+	for (int i = 0; i < 600; i++)
+		same_as_openssl((struct tpm_key){ .type = TPM_ALG_ECC,
+			.curve = 3, .pkey = EVP_EC_gen("P-256") });
+	same_as_openssl((struct tpm_key){ .type = TPM_ALG_ECC, .curve = 4,
+		.pkey = EVP_EC_gen("P-384") });
+}
+
+Test(spki, p256_and_nothing_else)
+{
+	EVP_PKEY *right = EVP_EC_gen("P-256"), *wrong = EVP_EC_gen("P-384");
+	uint8_t *der = NULL, *other = NULL;
+	int size = i2d_PUBKEY(right, &der), n = i2d_PUBKEY(wrong, &other);
+	const uint8_t *point;
+
+	cr_assert_eq(spki_p256(der, (size_t)size, &point), 0);
+	cr_assert_eq(point, der + size - SPKI_P256_POINT);
+	cr_assert(spki_p256(other, (size_t)n, &point) < 0);
+	for (int i = 0; i < size; i++)
+		cr_assert(spki_p256(der, (size_t)i, &point) < 0);
+	for (int i = 0; i <= size - SPKI_P256_POINT; i++) {
+		der[i] ^= 1;
+		cr_assert(spki_p256(der, (size_t)size, &point) < 0);
+		der[i] ^= 1;
+	}
+	OPENSSL_free(der);
+	OPENSSL_free(other);
+	EVP_PKEY_free(right);
+	EVP_PKEY_free(wrong);
 }

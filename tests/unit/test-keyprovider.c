@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Wrapped keys, the KEK cache, records. */
 #include <criterion/criterion.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "trust-authority/common/jws.h"
 #include "trust-authority/keyprovider/epoch-record.h"
 #include "trust-authority/keyprovider/kek-cache.h"
+#include "trust-authority/keyprovider/token-cache.h"
 #include "trust-authority/keyprovider/vm-key.h"
 #include "trust-authority/keyprovider/vm.h"
 
@@ -259,4 +263,95 @@ Test(records, vm_there_and_back)
 	free(two);
 	vm_reset(&vm);
 	vm_reset(&back);
+}
+
+/* -- tokens that were verified -------------------------------------------- */
+
+#define NOW 1800000000
+
+/* A key set whose one key signs at NOW, and a token by it. */
+static struct token_keys *
+keys_and_token(char **token, struct token_claims *claims)
+{
+	struct token_keys *keys;
+	struct jwk *key, *host;
+	struct err err = { 0 };
+	json_t *payload;
+
+	cr_assert_eq(jwk_generate(&key, &err), 0);
+	cr_assert_eq(jwk_generate(&host, &err), 0);
+	payload = json_pack("{s[o]}", "keys", jwk_json(key));
+	json_object_update_new(json_array_get(json_object_get(payload,
+	    "keys"), 0), json_pack("{ss sI sI}", "kid", key->kid, "nbf",
+	    (json_int_t)NOW - 100, "exp", (json_int_t)NOW + 100));
+	cr_assert_eq(token_keys_read_jwks(payload, &keys, &err), 0, "%s",
+	    err.text);
+	json_decref(payload);
+	payload = json_pack("{ss ss ss ss ss ss s{so} sI sI ss}", "iss", "i",
+	    "aud", "a", "sub", "h", "group", "g", "policy", "p", "evidence",
+	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "cnf", "jwk",
+	    jwk_json(host), "iat", (json_int_t)NOW, "exp",
+	    (json_int_t)NOW + 600, "jti", "00112233445566778899aabbccddeeff");
+	cr_assert_eq(jws_sign(key, TOKEN_TYP, payload, token, &err), 0);
+	json_decref(payload);
+	cr_assert_eq(token_verify(keys, *token, "i", "a", NOW, claims, &err),
+	    0, "%s", err.text);
+	jwk_free(key);
+	jwk_free(host);
+	return keys;
+}
+
+Test(token_cache, that_text_and_no_other)
+{
+	struct token_cache *c = token_cache_new();
+	struct token_claims claims, got;
+	char kid[JWK_THUMBPRINT_SIZE + 1], was[JWK_THUMBPRINT_SIZE + 1], *token;
+	struct token_keys *keys = keys_and_token(&token, &claims);
+	size_t size = strlen(token);
+
+	cr_assert_eq(jws_kid(token, TOKEN_TYP, was, NULL), 0);
+	cr_assert(!token_cache_get(c, token, &got, kid));
+	token_cache_put(c, token, &claims, was);
+	cr_assert(token_cache_get(c, token, &got, kid));
+	cr_assert_str_eq(kid, was);
+	cr_assert_str_eq(got.host, "h");
+	cr_assert_eq(got.expires, NOW + 600);
+	cr_assert_arr_eq(got.transport->point, claims.transport->point,
+	    sizeof(got.transport->point));
+	/* Each has its own: one that is freed leaves the other. */
+	token_claims_reset(&claims);
+	cr_assert(EVP_PKEY_get_bits(got.transport->pkey) == 256);
+	token_claims_reset(&got);
+	for (size_t i = 0; i < size; i++) {
+		token[i] ^= 1;
+		cr_assert(!token_cache_get(c, token, &got, kid), "%zu", i);
+		token[i] ^= 1;
+	}
+	token_cache_forget(c);
+	cr_assert(!token_cache_get(c, token, &got, kid));
+	token_cache_free(c);
+	token_keys_free(keys);
+	free(token);
+}
+
+Test(token_cache, time_goes_on)
+{
+	struct token_claims claims;
+	char kid[JWK_THUMBPRINT_SIZE + 1], *token;
+	struct token_keys *keys = keys_and_token(&token, &claims);
+	struct err err = { 0 };
+
+	cr_assert_eq(jws_kid(token, TOKEN_TYP, kid, NULL), 0);
+	cr_assert_eq(token_check_again(keys, kid, &claims, "i", "a",
+	    NOW + 599 + TOKEN_SKEW, &err), 0, "%s", err.text);
+	cr_assert_eq(token_check_again(keys, kid, &claims, "i", "a",
+	    NOW + 600 + TOKEN_SKEW, &err), ERR_REFUSED);
+	cr_assert_eq(token_check_again(keys, kid, &claims, "i", "other", NOW,
+	    &err), ERR_REFUSED);
+	kid[0] ^= 1;
+	cr_assert_eq(token_check_again(keys, kid, &claims, "i", "a", NOW,
+	    &err), ERR_AUTH);
+	token_claims_reset(&claims);
+	token_keys_free(keys);
+	free(token);
 }

@@ -206,3 +206,29 @@ Test(secret, read_knows_its_bounds)
 	cr_assert_null(secret_read_fd(-1, 8, &err));
 	cr_assert_eq(err.sys, EBADF);
 }
+
+Test(secret, kept_pages)
+{
+	struct secret *a, *b, *large;
+
+	secret_keep(1);
+	a = secret_from("remember me", 11);
+	cr_assert_not_null(a);
+	secret_free(a);
+	b = secret_new(100);
+	cr_assert_eq(b, a);
+	cr_assert_eq(secret_size(b), 100);
+	for (size_t i = 0; i < 100; i++)
+		cr_assert_eq(secret_bytes(b)[i], 0);
+	/* It is taken, and no large one is kept. */
+	a = secret_new(100);
+	cr_assert_neq(a, b);
+	large = secret_new(10000);
+	cr_assert_not_null(large);
+	secret_free(large);
+	secret_free(b);
+	secret_free(a);
+	a = secret_new(10000);
+	cr_assert_neq(a, b);
+	secret_free(a);
+}

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "trust-authority/attest/ek-maker.h"
+#include "trust-authority/attest/spki.h"
 
 #define CERTS_MAX 64	/* in one PEM text */
 
@@ -272,8 +273,9 @@ ek_imported_verify(const char *pem, size_t size, const struct tpm_key *ek,
 	return rc;
 }
 
-int
-ek_fingerprint(const struct tpm_key *ek, uint8_t out[HASH_MAX],
+/* The same for any kind of key, the slow way. */
+static int
+fingerprint_any(const struct tpm_key *ek, uint8_t out[HASH_MAX],
     struct err *err)
 {
 	struct hash_part part = { NULL, 0 };
@@ -286,4 +288,22 @@ ek_fingerprint(const struct tpm_key *ek, uint8_t out[HASH_MAX],
 	rc = hash_digest(hash_by_id(TPM_ALG_SHA256), &part, 1, out, err);
 	OPENSSL_free(der);
 	return rc;
+}
+
+int
+ek_fingerprint(const struct tpm_key *ek, uint8_t out[HASH_MAX],
+    struct err *err)
+{
+	uint8_t der[SPKI_MAX];
+	struct buf spki = buf_writer(der, sizeof(der));
+	struct hash_part part = { der, 0 };
+	int rc = spki_write(ek, &spki, err);
+
+	/* A key that was imported as PEM does not say its curve. */
+	if (rc == ERR_UNSUPPORTED)
+		return fingerprint_any(ek, out, err);
+	if (rc < 0)
+		return rc;
+	part.size = spki.pos;
+	return hash_digest(hash_by_id(TPM_ALG_SHA256), &part, 1, out, err);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trust-authority/common/json-long.h"
+
 #define A(member) FIELD_AT(struct directory_admin, member)
 static const struct field admin_fields[] = {
 	{ "added", FIELD_NUMBER, A(added), 0 },
@@ -91,8 +93,7 @@ record_read(const char *kind, const struct store_record *r,
     const struct field *fields, size_t count, void *into, json_t **keep,
     struct err *err)
 {
-	json_t *json = json_loadb(r->value, r->size, JSON_REJECT_DUPLICATES,
-	    NULL);
+	json_t *json = json_long_load(r->value, r->size, NULL);
 	char what[STORE_KIND_MAX + STORE_KEY_MAX + 32];
 	int rc;
 

@@ -99,7 +99,7 @@ jwe_seal(const struct jwk *key, const char *typ, const struct secret *payload,
 	int rc;
 
 	if ((rc = check_payload(payload, err)) < 0 ||
-	    (rc = jwk_generate(&once, err)) < 0 ||
+	    (rc = jwk_generate_like(key, &once, err)) < 0 ||
 	    (rc = jwe_agree(once, key, ALG_TO_KEY, &kek, err)) < 0)
 		goto out;
 	rc = seal(kek, json_pack("{ss ss ss so}", "alg", ALG_TO_KEY, "enc",

@@ -79,18 +79,21 @@ make_pkey(struct jwk *key, const BIGNUM *d, struct err *err)
 	return rc == 0 ? set_kid(key, err) : rc;
 }
 
-int
-jwk_generate(struct jwk **out, struct err *err)
+/* Takes pkey, which may be NULL. */
+static int
+take_generated(EVP_PKEY *pkey, struct jwk **out, struct err *err)
 {
 	struct jwk *key = calloc(1, sizeof(*key));
 	size_t size = 0;
 	int rc;
 
-	if (key == NULL)
+	if (key == NULL) {
+		EVP_PKEY_free(pkey);
 		return err_set(err, ERR_SYSTEM, "no memory for a key");
+	}
 	key->is_private = true;
-	if ((key->pkey = EVP_EC_gen("P-256")) == NULL ||
-	    EVP_PKEY_get_octet_string_param(key->pkey,
+	key->pkey = pkey;
+	if (pkey == NULL || EVP_PKEY_get_octet_string_param(pkey,
 	    OSSL_PKEY_PARAM_PUB_KEY, key->point, sizeof(key->point),
 	    &size) != 1 || size != sizeof(key->point))
 		rc = failed(err, "make a key");
@@ -101,6 +104,24 @@ jwk_generate(struct jwk **out, struct err *err)
 	else
 		jwk_free(key);
 	return rc;
+}
+
+int
+jwk_generate(struct jwk **out, struct err *err)
+{
+	return take_generated(EVP_EC_gen("P-256"), out, err);
+}
+
+int
+jwk_generate_like(const struct jwk *other, struct jwk **out, struct err *err)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, other->pkey, NULL);
+	EVP_PKEY *pkey = NULL;
+
+	if (ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1)
+		(void)EVP_PKEY_generate(ctx, &pkey);
+	EVP_PKEY_CTX_free(ctx);
+	return take_generated(pkey, out, err);
 }
 
 static int
@@ -196,6 +217,23 @@ out:
 	return rc;
 }
 
+int
+jwk_from_point(const uint8_t point[1 + 2 * JWK_COORDINATE], struct jwk **out,
+    struct err *err)
+{
+	struct jwk *key = calloc(1, sizeof(*key));
+	int rc;
+
+	if (key == NULL)
+		return err_set(err, ERR_SYSTEM, "no memory for a key");
+	memcpy(key->point, point, sizeof(key->point));
+	if ((rc = make_pkey(key, NULL, err)) == 0)
+		*out = key;
+	else
+		jwk_free(key);
+	return rc;
+}
+
 struct secret *
 jwk_private_bytes(const struct jwk *key, struct err *err)
 {
@@ -226,6 +264,20 @@ jwk_json(const struct jwk *key)
 	coordinates(key, x, y);
 	return json_pack("{ss ss ss ss}", "kty", "EC", "crv", "P-256", "x", x,
 	    "y", y);
+}
+
+struct jwk *
+jwk_share(const struct jwk *key)
+{
+	struct jwk *out = malloc(sizeof(*out));
+
+	if (out != NULL && EVP_PKEY_up_ref(key->pkey) != 1) {
+		free(out);
+		out = NULL;
+	}
+	if (out != NULL)
+		*out = *key;
+	return out;
 }
 
 void

@@ -24,6 +24,10 @@ struct jwk {
 };
 
 int jwk_generate(struct jwk **out, struct err *err);
+/* A key of its own on the same curve: OpenSSL copies the group, which takes
+ * half as long as making it from its name. */
+int jwk_generate_like(const struct jwk *other, struct jwk **out,
+    struct err *err);
 /* Only kty, crv, x and y count; ERR_FORMAT for another kind of key, a point
  * that is not on the curve, or a private key where none belongs. */
 int jwk_read(const json_t *json, struct jwk **out, struct err *err);
@@ -31,9 +35,15 @@ int jwk_read(const json_t *json, struct jwk **out, struct err *err);
  * and y. */
 int jwk_read_private(const struct secret *bytes, struct jwk **out,
     struct err *err);
+/* 04 || x || y; ERR_FORMAT where it is not on the curve. */
+int jwk_from_point(const uint8_t point[1 + 2 * JWK_COORDINATE],
+    struct jwk **out, struct err *err);
 struct secret *jwk_private_bytes(const struct jwk *key, struct err *err);
 /* The public key: kty, crv, x, y. NULL: no memory. */
 json_t *jwk_json(const struct jwk *key);
+/* The same key once more, with OpenSSL's part of it shared: each is freed for
+ * itself. NULL: no memory. */
+struct jwk *jwk_share(const struct jwk *key);
 /* NULL is allowed. */
 void jwk_free(struct jwk *key);
 

@@ -15,6 +15,8 @@
 #include "trust-authority/common/http-server.h"
 #include "trust-authority/common/memory.h"
 
+#define SECRETS_KEPT 32	/* pages; a request makes about five */
+
 /* One run of a program. */
 struct running {
 	const struct service_program *program;
@@ -203,6 +205,7 @@ start(struct running *r, struct err *err)
 	if ((rc = log_open(target[0] != '\0' ? target : NULL, p->name,
 	    r->config->log.level, err)) < 0)
 		return rc;
+	secret_keep(SECRETS_KEPT);
 	if (memory_guard(&why) < 0)
 		log_warning("%s", why.text);
 	if ((rc = service_sealing_key(r->config->authority.sealing_key,

@@ -155,6 +155,13 @@ check_claims(const struct token_claims *c, const struct token_key *key,
 	return check_times(c, key, now, err);
 }
 
+static int
+unknown_key(struct err *err)
+{
+	return err_set(err, ERR_AUTH, "the token is signed by a key that is "
+	    "not known, or no more");
+}
+
 int
 token_verify(const struct token_keys *keys, const char *text,
     const char *issuer, const char *audience, int64_t now,
@@ -169,8 +176,7 @@ token_verify(const struct token_keys *keys, const char *text,
 	if ((rc = jws_kid(text, TOKEN_TYP, kid, err)) < 0)
 		return rc;
 	if ((key = token_keys_find(keys, kid)) == NULL)
-		return err_set(err, ERR_AUTH, "the token is signed by a key "
-		    "that is not known, or no more");
+		return unknown_key(err);
 	if ((rc = jws_verify(text, key->key, &payload, err)) == 0 &&
 	    (rc = read_claims(payload, claims, err)) == 0)
 		rc = check_claims(claims, key, issuer, audience, now, err);
@@ -178,6 +184,18 @@ token_verify(const struct token_keys *keys, const char *text,
 	if (rc < 0)
 		token_claims_reset(claims);
 	return rc;
+}
+
+int
+token_check_again(const struct token_keys *keys, const char *kid,
+    const struct token_claims *claims, const char *issuer,
+    const char *audience, int64_t now, struct err *err)
+{
+	const struct token_key *key = token_keys_find(keys, kid);
+
+	if (key == NULL)
+		return unknown_key(err);
+	return check_claims(claims, key, issuer, audience, now, err);
 }
 
 void

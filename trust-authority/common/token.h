@@ -38,6 +38,11 @@ int token_issue(const struct token_keys *keys, struct token_claims *claims,
 int token_verify(const struct token_keys *keys, const char *text,
     const char *issuer, const char *audience, int64_t now,
     struct token_claims *claims, struct err *err);
+/* What time and the key set have to do with it, once more, for claims that
+ * token_verify took from a text with this kid. */
+int token_check_again(const struct token_keys *keys, const char *kid,
+    const struct token_claims *claims, const char *issuer,
+    const char *audience, int64_t now, struct err *err);
 void token_claims_reset(struct token_claims *claims);
 
 #endif

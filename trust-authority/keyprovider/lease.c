@@ -118,31 +118,154 @@ renew_one(struct kmxd *k, const struct lease *l,
 	return rc;
 }
 
-static int
-renew_item(struct kmxd *k, const struct bearer *b, const json_t *item,
-    json_t *list, struct err *err)
+static void
+tell_lost(const struct lease *l, const char *host, const char *why)
 {
-	struct epoch_asker who = { .host = b->claims.host };
+	log_event(LOG_LEVEL_WARNING, "lease.lost", "vm=%s host=%s epoch=%" PRId64
+	    " reason=\"%s\"", l->vm, host, l->epoch, why);
+}
+
+static void
+set_answer(json_t *item, const char *state, const char *why)
+{
+	json_object_set_new(item, "state", json_string(state));
+	if (why[0] != '\0')
+		json_object_set_new(item, "reason", json_string(why));
+}
+
+/* Renewals that wait for one commit: each by itself would be a sync of the
+ * disk. */
+struct renewals {
+	struct kmxd *k;
+	const char *host;
+	struct store_op ops[STORE_OPS_MAX];
+	struct lease leases[STORE_OPS_MAX];
+	json_t *items[STORE_OPS_MAX];	/* of the answer */
+	size_t count;
+};
+
+static struct epoch_asker
+asker_of(const struct renewals *w, const struct lease *l)
+{
+	struct epoch_asker who = { .host = w->host };
+
+	(void)hex_read(l->instance, who.instance, sizeof(who.instance));
+	return who;
+}
+
+/* Alone, with what the store has now. */
+static int
+renew_alone(struct renewals *w, const struct lease *l, json_t *item,
+    struct err *err)
+{
+	struct epoch_asker who = asker_of(w, l);
 	char why[LEASE_REASON_SIZE] = "";
+	const char *state;
+	int rc = renew_one(w->k, l, &who, &state, why, err);
+
+	if (rc < 0)
+		return rc;
+	if (strcmp(state, "lost") == 0)
+		tell_lost(l, w->host, why);
+	set_answer(item, state, why);
+	return 0;
+}
+
+static int
+flush(struct renewals *w, struct err *err)
+{
+	int rc = 0;
+
+	if (w->count > 0)
+		rc = store_commit(w->k->service.store, w->ops, w->count, NULL,
+		    NULL, err);
+	for (size_t i = 0; i < w->count; i++)
+		free((void *)(uintptr_t)w->ops[i].value);
+	/* Somebody has written one of them: nothing was changed. */
+	if (rc == ERR_STALE) {
+		rc = 0;
+		for (size_t i = 0; i < w->count && rc == 0; i++)
+			rc = renew_alone(w, &w->leases[i], w->items[i], err);
+	}
+	w->count = 0;
+	return rc;
+}
+
+static bool
+is_waiting(const struct renewals *w, const char *vm)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (strcmp(w->leases[i].vm, vm) == 0)
+			return true;
+	return false;
+}
+
+/* Joins the others where there is something to store and nothing to explain. */
+static int
+renew_with_others(struct renewals *w, const struct lease *l, json_t *item,
+    struct err *err)
+{
+	struct epoch_asker who = asker_of(w, l);
+	enum epoch_step step = EPOCH_STALE;
+	struct epoch_record r;
+	uint64_t version = 0;
+	size_t i = w->count;
+	char *text;
+
+	if (epoch_load(w->k->service.store, l->vm, &r, &version, NULL) == 0)
+		step = renew(w->k, l, &who, &r);
+	if (step == EPOCH_STALE)
+		return renew_alone(w, l, item, err);
+	set_answer(item, "kept", "");
+	if (step == EPOCH_SAME)
+		return 0;
+	if ((text = epoch_text(&r)) == NULL)
+		return err_set(err, ERR_SYSTEM, "no memory");
+	w->leases[i] = *l;
+	w->items[i] = item;
+	w->ops[i] = record_put(EPOCH_KIND, w->leases[i].vm, text, version);
+	w->count++;
+	return w->count == STORE_OPS_MAX ? flush(w, err) : 0;
+}
+
+static int
+renew_item(struct renewals *w, const json_t *asked, json_t *list,
+    struct err *err)
+{
 	uint8_t uuid[UUID_SIZE];
 	struct lease l = { .vm = "" };
-	const char *state;
+	json_t *item;
 	int rc;
 
-	if ((rc = fields_read(item, lease_fields, FIELDS_COUNT(lease_fields),
+	if ((rc = fields_read(asked, lease_fields, FIELDS_COUNT(lease_fields),
 	    &l, ERR_USAGE, "an item of \"vms\"", err)) < 0 ||
 	    (rc = uuid_canonical(l.vm, uuid, l.vm, err)) < 0)
 		return rc;
-	(void)hex_read(l.instance, who.instance, sizeof(who.instance));
-	if ((rc = renew_one(k, &l, &who, &state, why, err)) < 0)
+	/* A commit has no key twice. */
+	if (is_waiting(w, l.vm) && (rc = flush(w, err)) < 0)
 		return rc;
-	if (strcmp(state, "lost") == 0)
-		log_event(LOG_LEVEL_WARNING, "lease.lost", "vm=%s host=%s "
-		    "epoch=%" PRId64 " reason=\"%s\"", l.vm, who.host, l.epoch,
-		    why);
-	json_array_append_new(list, json_pack("{ss ss ss*}", "vm", l.vm,
-	    "state", state, "reason", why[0] != '\0' ? why : NULL));
-	return 0;
+	item = json_pack("{ss}", "vm", l.vm);
+	if (item == NULL || json_array_append_new(list, item) < 0)
+		return err_set(err, ERR_SYSTEM, "no memory");
+	return renew_with_others(w, &l, item, err);
+}
+
+/* Those before an error are renewed all the same, as those after it will be
+ * when the host asks again. */
+static int
+renew_all(struct renewals *w, const json_t *vms, json_t *list,
+    struct err *err)
+{
+	struct err why = { 0 };
+	const json_t *item;
+	int rc = 0, last;
+	size_t i;
+
+	json_array_foreach(vms, i, item)
+		if ((rc = renew_item(w, item, list, err)) < 0)
+			break;
+	last = flush(w, rc == 0 ? err : &why);
+	return rc < 0 ? rc : last;
 }
 
 int
@@ -151,8 +274,7 @@ leases_renew(struct kmxd *k, const struct bearer *b, const json_t *json,
 {
 	struct leases leases = { NULL };
 	json_t *list = json_array();
-	const json_t *item;
-	size_t i;
+	struct renewals w = { .k = k, .host = b->claims.host, .count = 0 };
 	int rc = fields_read(json, leases_fields, FIELDS_COUNT(leases_fields),
 	    &leases, ERR_USAGE, "the body", err);
 
@@ -161,9 +283,7 @@ leases_renew(struct kmxd *k, const struct bearer *b, const json_t *json,
 		rc = err_set(err, ERR_USAGE, "\"vms\" is a list of at most %d",
 		    LEASES_MAX);
 	if (rc == 0)
-		json_array_foreach(leases.vms, i, item)
-			if ((rc = renew_item(k, b, item, list, err)) < 0)
-				break;
+		rc = renew_all(&w, leases.vms, list, err);
 	if (rc == 0)
 		*out = json_pack("{sO sI}", "vms", list, "lease_seconds",
 		    (json_int_t)k->config->lease_seconds);

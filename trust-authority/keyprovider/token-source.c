@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "trust-authority/common/http-client.h"
 #include "trust-authority/common/jws.h"
+#include "trust-authority/keyprovider/token-cache.h"
 
 #define REFRESH_SECONDS 300	/* a key is published long before it signs */
 #define RETRY_SECONDS 10	/* after a failure, or for an unknown key */
@@ -26,6 +27,7 @@ struct token_source {
 	pthread_mutex_t fetching;	/* one at a time */
 	pthread_rwlock_t lock;		/* of keys */
 	struct token_keys *keys;	/* NULL: never got any */
+	struct token_cache *good;	/* by these keys */
 	int64_t tried, got;		/* seconds of CLOCK_MONOTONIC; 0 */
 	bool failing;
 };
@@ -49,7 +51,10 @@ token_source_new(const char *urls, const char *ca, const char *issuer,
 	char *rest, *one;
 	int rc;
 
-	if (s == NULL || (s->urls = strdup(urls)) == NULL) {
+	if (s == NULL || (s->urls = strdup(urls)) == NULL ||
+	    (s->good = token_cache_new()) == NULL) {
+		if (s != NULL)
+			free(s->urls);
 		free(s);
 		return err_sys(err, errno, "no memory for the key set");
 	}
@@ -73,6 +78,7 @@ token_source_free(struct token_source *s)
 	if (s == NULL)
 		return;
 	token_keys_free(s->keys);
+	token_cache_free(s->good);
 	http_client_free(s->client);
 	pthread_rwlock_destroy(&s->lock);
 	pthread_mutex_destroy(&s->fetching);
@@ -124,6 +130,7 @@ fetch(struct token_source *s, struct err *err)
 	pthread_rwlock_wrlock(&s->lock);
 	old = s->keys;
 	s->keys = keys;
+	token_cache_forget(s->good);
 	pthread_rwlock_unlock(&s->lock);
 	token_keys_free(old);
 	return 0;
@@ -168,6 +175,25 @@ look_for(struct token_source *s, const char *kid)
 	pthread_mutex_unlock(&s->fetching);
 }
 
+/* One that was found good before; false where that is not known. */
+static bool
+verify_again(struct token_source *s, const char *token, const char *audience,
+    int64_t now, struct token_claims *claims, int *rc, struct err *err)
+{
+	char kid[JWK_THUMBPRINT_SIZE + 1];
+	bool found;
+
+	pthread_rwlock_rdlock(&s->lock);
+	found = token_cache_get(s->good, token, claims, kid);
+	if (found)
+		*rc = token_check_again(s->keys, kid, claims, s->issuer,
+		    audience, now, err);
+	pthread_rwlock_unlock(&s->lock);
+	if (found && *rc < 0)
+		token_claims_reset(claims);
+	return found;
+}
+
 int
 token_source_verify(struct token_source *s, const char *token,
     const char *audience, int64_t now, struct token_claims *claims,
@@ -176,6 +202,8 @@ token_source_verify(struct token_source *s, const char *token,
 	char kid[JWK_THUMBPRINT_SIZE + 1];
 	int rc;
 
+	if (verify_again(s, token, audience, now, claims, &rc, err))
+		return rc;
 	if ((rc = jws_kid(token, TOKEN_TYP, kid, err)) < 0)
 		return rc;
 	if (!known(s, kid))
@@ -184,9 +212,9 @@ token_source_verify(struct token_source *s, const char *token,
 	if (s->keys == NULL)
 		rc = err_set(err, ERR_CLOSED, "this vta-kmxd has had no key "
 		    "set from vta-attestd yet, and cannot check tokens");
-	else
-		rc = token_verify(s->keys, token, s->issuer, audience, now,
-		    claims, err);
+	else if ((rc = token_verify(s->keys, token, s->issuer, audience, now,
+	    claims, err)) == 0)
+		token_cache_put(s->good, token, claims, kid);
 	pthread_rwlock_unlock(&s->lock);
 	return rc;
 }
