@@ -124,7 +124,7 @@ group_commit(struct attestd *d, const struct http_request *r,
 		    err);
 		if (rc == ERR_NOTFOUND)
 			return err_set(err, rc, "there is no policy %s; "
-			    "vtactl policy add, or policy capture",
+			    "vtactl policy import, or policy capture",
 			    g->policies[i]);
 		if (rc < 0)
 			return rc;

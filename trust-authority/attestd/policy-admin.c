@@ -86,7 +86,7 @@ check_approved(struct attestd *d, const char *name, bool replace,
 		return err_set(err, ERR_EXISTS, "the policy %s is approved "
 		    "for the group %s, and this is another document: put it "
 		    "under another name and approve that, or replace it "
-		    "(?replace=1, vtactl policy add --replace)", name,
+		    "(vtactl policy import --replace)", name,
 		    approval.group);
 	return err_set(err, ERR_REFUSED, "the policy %s is approved for the "
 	    "group %s; take it out there first", name, approval.group);
