@@ -212,7 +212,8 @@ finish(struct attestd *d, struct finish *f, const struct http_request *r,
 		return rc;
 	}
 	if (!f->id.enroll)
-		capture_take(d, f->id.host.name, f->attestation);
+		capture_take(d, f->id.host.name, f->session.began,
+		    f->attestation);
 	if ((rc = outcome_judge(d, f, err)) < 0 ||
 	    (rc = outcome_commit(d, f, err)) < 0)
 		return rc;
