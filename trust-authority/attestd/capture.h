@@ -16,8 +16,8 @@
 int capture_needs(struct attestd *d, const char *host, struct needs *needs,
     struct err *err);
 /* Makes the document, if one is waited for, of an attestation that began then
- * (ms since 1970). That it cannot be made is not an error of the attestation: it
- * is in the record. */
+ * (ms since 1970). That it cannot be made is not an error of the attestation:
+ * it is in the record. */
 void capture_take(struct attestd *d, const char *host, int64_t began,
     struct attestation *a);
 
