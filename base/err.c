@@ -14,15 +14,17 @@
 int
 err_set(struct err *err, int code, const char *fmt, ...)
 {
+	char text[ERR_TEXT_MAX];
 	va_list ap;
 
 	if (err == NULL)
 		return code;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
 	err->code = code;
 	err->sys = 0;
-	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
+	memcpy(err->text, text, strlen(text) + 1);
 	return code;
 }
 
@@ -63,6 +65,7 @@ err_prefix(struct err *err, const char *fmt, ...)
 int
 err_append(struct err *err, const char *fmt, ...)
 {
+	char more[ERR_TEXT_MAX];
 	size_t used;
 	va_list ap;
 
@@ -70,8 +73,9 @@ err_append(struct err *err, const char *fmt, ...)
 		return ERR_INTERNAL;
 	used = strlen(err->text);
 	va_start(ap, fmt);
-	vsnprintf(err->text + used, sizeof(err->text) - used, fmt, ap);
+	vsnprintf(more, sizeof(more), fmt, ap);
 	va_end(ap);
+	snprintf(err->text + used, sizeof(err->text) - used, "%s", more);
 	return err->code;
 }
 

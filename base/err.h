@@ -36,7 +36,8 @@ struct err {
 };
 
 /* Sets *err (may be NULL) and returns code, so that callers write
- * `return err_set(...)`. An earlier text is replaced. */
+ * `return err_set(...)`. An earlier text is replaced, and
+ * may be one of the arguments, as of all of these. */
 int err_set(struct err *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -308,8 +308,7 @@ advice(uint8_t fault)
 		    "agent status here, and vtactl status",
 		[AGENT_FAULT_TOKEN] = ". This host has not attested: see "
 		    "vtpmctl agent status",
-		[AGENT_FAULT_GRANT] = ". Which groups may have this VM is said "
-		    "by: vtactl grant",
+		[AGENT_FAULT_GRANT] = ". See vtactl vm show",
 		[AGENT_FAULT_EPOCH] = ". See vtactl vm show; a copy that was "
 		    "put back on purpose is accepted by: vtactl vm "
 		    "accept-restore; a host that is certainly down is put out "

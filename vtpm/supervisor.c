@@ -395,7 +395,8 @@ reap(struct supervisor *s)
 	if (!has_ended(s->monitor_pid, &status))
 		return;
 	s->monitor_pid = 0;
-	if (s->before.monitor > 0) {
+	/* One that served had it all; who was before is only slow to go. */
+	if (s->before.monitor > 0 && !s->is_ready) {
 		settle_before(s, true);
 		return;
 	}

@@ -50,12 +50,13 @@ class Jwks:
     def __init__(self, certs):
         self.key = jwk.JWK.generate(kty="EC", crv="P-256")
         self.keys = [self.key]
-        self.asked, self.up = 0, True
+        self.asked, self.up, self.slow = 0, True, 0
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 outer.asked += 1
+                time.sleep(outer.slow)
                 body = json.dumps({"keys": [
                     dict(json.loads(k.export_public()), kid=k.thumbprint(),
                          use="sig", alg="ES256", nbf=0, exp=UNTIL)
@@ -386,6 +387,13 @@ class Authority:
             if vm in name:
                 found.setdefault(name, []).append((state, bytes(value)))
         return found
+
+    def kms_name(self, uid):
+        with sqlite3.connect(f"file:{self.place.path('kms.db')}?mode=ro",
+                             uri=True) as db:
+            row = db.execute("select name from managed_object_names where "
+                             "mo_uid = ?", (uid,)).fetchone()
+        return row[0] if row else None
 
     def end(self):
         for n in self.nodes:

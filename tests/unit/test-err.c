@@ -49,6 +49,22 @@ Test(err, prefix_and_advice)
 	cr_assert_eq(err_append(NULL, "x"), ERR_INTERNAL);
 }
 
+Test(err, its_own_text_may_be_quoted)
+{
+	struct err err = { 0 };
+
+	err_set(&err, ERR_CLOSED, "no answer");
+	err_set(&err, ERR_REFUSED, "not taken: %s (again: %s)", err.text,
+	    err.text);
+	cr_assert_str_eq(err.text, "not taken: no answer (again: no answer)");
+	err_append(&err, " [%s]", err.text);
+	cr_assert_str_eq(err.text, "not taken: no answer (again: no answer) "
+	    "[not taken: no answer (again: no answer)]");
+	err_set(&err, ERR_CLOSED, "gone");
+	err_prefix(&err, "%s twice", err.text);
+	cr_assert_str_eq(err.text, "gone twice: gone");
+}
+
 Test(err, long_texts_are_cut_and_ended)
 {
 	char lots[3000];

@@ -13,6 +13,7 @@
 #include "trust-authority/keyprovider/epoch-record.h"
 #include "trust-authority/keyprovider/kek-cache.h"
 #include "trust-authority/keyprovider/token-cache.h"
+#include "trust-authority/keyprovider/vm-change.h"
 #include "trust-authority/keyprovider/vm-key.h"
 #include "trust-authority/keyprovider/vm.h"
 
@@ -56,6 +57,69 @@ Test(vm_key, every_bit_counts)
 	cr_assert_eq(vm_key_unwrap(kek, uuid, w, sizeof(w) - 1, &out, &err),
 	    ERR_FORMAT);
 	secret_free(key);
+}
+
+/* -- shredding ------------------------------------------------------------ */
+
+#define VM "01020300-0000-0000-0000-000000000000"
+
+static int
+shred(struct kmxd *k, const char *forgetter, struct err *err)
+{
+	const struct audit_entry entry = { "somebody", "vm.test", "vm/" VM,
+		"127.0.0.1", "ok", NULL };
+	struct vm vm = { 0 };
+	int rc;
+
+	cr_assert_eq(vm_load(k->service.store, VM, &vm, err), 0);
+	rc = vm_shred(k, &vm, forgetter, &entry, err);
+	vm_reset(&vm);
+	if (rc == 0) {
+		cr_assert_eq(vm_load(k->service.store, VM, &vm, err), 0);
+		cr_assert_neq(vm.shredded, 0);
+		vm_reset(&vm);
+	}
+	return rc;
+}
+
+/* Whoever opened the VM after its host's request was looked at. */
+Test(shred, takes_nothing_from_who_runs_it)
+{
+	static const char vm[] = "{\"name\":\"\",\"groups\":[],"
+	    "\"needs_trust\":true,\"keks\":[],\"created\":1,\"by\":\"\","
+	    "\"shredded\":0}";
+	static const char owned[] = "{\"epoch\":2,\"confirmed\":true,"
+	    "\"clean\":false,\"synced\":false,\"owner\":{\"host\":\"other\","
+	    "\"instance\":\"00112233445566778899aabbccddeeff\","
+	    "\"lease_until\":9000000000}}";
+	char file[] = "/tmp/test-keyprovider.XXXXXX", more[64];
+	struct store_config config = { .kind = "sqlite", .file = file };
+	struct epoch_record epoch;
+	struct kmxd k = { .config = NULL };
+	struct err err = { 0 };
+
+	close(mkstemp(file));
+	cr_assert_eq(store_open(&config, &k.service.store, &err), 0, "%s",
+	    err.text);
+	cr_assert_eq(kek_cache_new(1, 1, &k.keks, &err), 0);
+	cr_assert_eq(store_put(k.service.store, VM_KIND, VM, vm, sizeof(vm) - 1,
+	    0, NULL, &err), 0);
+	cr_assert_eq(store_put(k.service.store, EPOCH_KIND, VM, owned,
+	    sizeof(owned) - 1, 0, NULL, &err), 0);
+	cr_assert_eq(shred(&k, "lab-1", &err), ERR_BUSY);
+	cr_assert(strstr(err.text, "runs on the host other") != NULL);
+	cr_assert_eq(shred(&k, "other", &err), 0, "%s", err.text);
+	cr_assert_eq(shred(&k, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(epoch_load(k.service.store, VM, &epoch, NULL, &err), 0);
+	cr_assert_eq(epoch.owner.host[0], '\0');
+	cr_assert_eq(epoch.epoch, 2);
+	kek_cache_free(k.keks);
+	store_close(k.service.store);
+	unlink(file);
+	snprintf(more, sizeof(more), "%s-wal", file);
+	unlink(more);
+	snprintf(more, sizeof(more), "%s-shm", file);
+	unlink(more);
 }
 
 /* -- cache ---------------------------------------------------------------- */

@@ -127,7 +127,8 @@ make_document(struct attestd *d, struct capture *c, struct attestation *a)
 }
 
 void
-capture_take(struct attestd *d, const char *host, struct attestation *a)
+capture_take(struct attestd *d, const char *host, int64_t began,
+    struct attestation *a)
 {
 	struct store_op op = { .value = NULL };
 	struct err err = { 0 };
@@ -136,7 +137,9 @@ capture_take(struct attestd *d, const char *host, struct attestation *a)
 
 	if (rc == 0) {
 		make_document(d, &c, a);
-		rc = capture_op(&c, &op, &err);
+		/* What began before was not asked for what this needs. */
+		rc = strcmp(c.state, FAILED) == 0 && began / 1000 <= c.since ?
+		    ERR_NOTFOUND : capture_op(&c, &op, &err);
 	}
 	if (rc == 0)
 		rc = store_commit(d->service.store, &op, 1, NULL, NULL, &err);

@@ -15,8 +15,10 @@
 /* Adds what a capture that waits for this host needs. */
 int capture_needs(struct attestd *d, const char *host, struct needs *needs,
     struct err *err);
-/* Makes the document, if one is waited for. That it cannot be made is not an
- * error of the attestation: it is in the record. */
-void capture_take(struct attestd *d, const char *host, struct attestation *a);
+/* Makes the document, if one is waited for, of an attestation that began then
+ * (ms since 1970). That it cannot be made is not an error of the attestation:
+ * it is in the record. */
+void capture_take(struct attestd *d, const char *host, int64_t began,
+    struct attestation *a);
 
 #endif

@@ -51,6 +51,23 @@ read_body(struct attestd *d, struct finish *f, const struct http_request *r,
 	return claimant_fingerprint(&f->claimant, err);
 }
 
+/* It may have been said meanwhile that hosts do not enter by themselves. */
+static int
+find_newcomer(struct attestd *d, struct finish *f, struct err *err)
+{
+	int rc = directory_group_get(d->service.store, f->session.group,
+	    &f->group, err);
+
+	if (rc < 0 && rc != ERR_NOTFOUND)
+		return rc;
+	if (rc < 0 || !f->group.enroll)
+		return err_set(err, ERR_REFUSED, "hosts do not enter the "
+		    "group %s by themselves any more; vtactl host import",
+		    f->session.group);
+	return identity_enroll(&f->claimant, f->session.host,
+	    f->session.group, &f->id, err);
+}
+
 /* The host as it is now; between the two requests it may have been revoked,
  * moved to another group, removed, or entered by another session. */
 static int
@@ -63,8 +80,7 @@ find_host(struct attestd *d, struct finish *f, struct err *err)
 	rc = directory_host_by_ek(store, f->claimant.fingerprint, name, NULL,
 	    err);
 	if (rc == ERR_NOTFOUND && f->session.enroll)
-		return identity_enroll(&f->claimant, f->session.host,
-		    f->session.group, &f->id, err);
+		return find_newcomer(d, f, err);
 	if (rc < 0)
 		return err_append(err, "; the host %s is not in the "
 		    "authority's list any more", f->session.host);
@@ -196,7 +212,8 @@ finish(struct attestd *d, struct finish *f, const struct http_request *r,
 		return rc;
 	}
 	if (!f->id.enroll)
-		capture_take(d, f->id.host.name, f->attestation);
+		capture_take(d, f->id.host.name, f->session.began,
+		    f->attestation);
 	if ((rc = outcome_judge(d, f, err)) < 0 ||
 	    (rc = outcome_commit(d, f, err)) < 0)
 		return rc;

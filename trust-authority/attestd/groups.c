@@ -113,8 +113,9 @@ static int
 group_commit(struct attestd *d, const struct http_request *r,
     const struct directory_group *g, struct err *err)
 {
-	struct store_op ops[1 + DIRECTORY_GROUP_POLICIES] = {
-		{ .value = NULL } };
+	struct store_op ops[2 + DIRECTORY_GROUP_POLICIES] = {
+		{ .value = NULL }, { STORE_PUT, KIND_APPROVALS, APPROVALS_KEY,
+		    "{}", 2, STORE_ANY } };
 	char object[NAME_MAX_SIZE + 8];
 	struct policy_record p;
 	int rc;
@@ -124,11 +125,11 @@ group_commit(struct attestd *d, const struct http_request *r,
 		    err);
 		if (rc == ERR_NOTFOUND)
 			return err_set(err, rc, "there is no policy %s; "
-			    "vtactl policy add, or policy capture",
+			    "vtactl policy import, or policy capture",
 			    g->policies[i]);
 		if (rc < 0)
 			return rc;
-		ops[1 + i] = (struct store_op){ STORE_CHECK, KIND_POLICY,
+		ops[2 + i] = (struct store_op){ STORE_CHECK, KIND_POLICY,
 			g->policies[i], NULL, 0, p.version };
 	}
 	if ((rc = directory_group_op(g, &ops[0], err)) < 0)
@@ -138,7 +139,7 @@ group_commit(struct attestd *d, const struct http_request *r,
 	    g->version == 0 ? "group.add" : "group.change", object,
 	    json_pack("{si sI sb}", "policies", (int)g->policy_count,
 	    "token_seconds", (json_int_t)g->token_seconds, "enroll",
-	    g->enroll) }, ops, 1 + g->policy_count, err);
+	    g->enroll) }, ops, 2 + g->policy_count, err);
 	free((void *)(uintptr_t)ops[0].value);
 	return rc;
 }

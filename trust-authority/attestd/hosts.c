@@ -251,6 +251,8 @@ host_change(struct attestd *d, const struct http_request *r,
 	    sizeof(warning), err)) < 0 ||
 	    (rc = check_unlisted(d, &h, err)) < 0))
 		return rc;
+	if (strcmp(h.ek, old.ek) != 0 || strcmp(h.group, old.group) != 0)
+		h.tokens_from = attestd_now();
 	if ((rc = commit_host(d, r, &h, &old, group.version, err)) < 0)
 		return rc;
 	a->status = old.version == 0 ? 201 : 200;
@@ -315,6 +317,7 @@ set_revoked(struct attestd *d, const struct http_request *r, int64_t when,
 	    r->params[0], &h, err)) < 0)
 		return rc;
 	h.revoked = when;
+	h.tokens_from = attestd_now();
 	memcpy(h.reason, b.reason, sizeof(h.reason));
 	snprintf(object, sizeof(object), "host/%s", h.name);
 	if ((rc = directory_host_op(&h, &op, err)) == 0)

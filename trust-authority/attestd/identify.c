@@ -142,7 +142,7 @@ identity_enroll(const struct claimant *c, const char *name, const char *group,
 	base64url_encode(c->certificate, c->certificate_size,
 	    h->ek_certificate);
 	h->enrolled = true;
-	h->added = attestd_now();
+	h->added = h->tokens_from = attestd_now();
 	id->enroll = true;
 	return ek_pem_write(c->ek, h->ek_pem, sizeof(h->ek_pem), err);
 }

@@ -145,15 +145,21 @@ commit_enroll(struct attestd *d, struct finish *f, struct store_op *op,
     struct err *err)
 {
 	char object[NAME_MAX_SIZE + 8] = "host/";
-	struct store_op ops[3] = { *op, { .value = NULL }, { .value = NULL } };
+	struct store_op ops[4] = { *op, { .value = NULL }, { .value = NULL },
+		{ STORE_CHECK, KIND_GROUP, f->group.name, NULL, 0,
+		    f->group.version } };
 	const struct audit_entry entry = { "vta-attestd", "host.enroll",
 		object, f->address, "ok", NULL };
 	int rc;
 
 	memcpy(object + 5, f->id.host.name, NAME_MAX_SIZE);
+	if (!f->group.enroll)
+		return err_set(err, ERR_REFUSED, "hosts do not enter the "
+		    "group %s by themselves any more; vtactl host import",
+		    f->group.name);
 	if ((rc = directory_host_op(&f->id.host, &ops[1], err)) == 0 &&
 	    (rc = directory_host_ek_op(&f->id.host, 0, &ops[2], err)) == 0)
-		rc = audit_commit(d->service.store, &entry, ops, 3, NULL, err);
+		rc = audit_commit(d->service.store, &entry, ops, 4, NULL, err);
 	free((void *)(uintptr_t)ops[1].value);
 	free((void *)(uintptr_t)ops[2].value);
 	return rc;
@@ -187,7 +193,8 @@ look_again(struct attestd *d, struct finish *f, struct err *err)
 
 	if (f->id.enroll)
 		return err_set(err, ERR_STALE, "another host has just entered "
-		    "under the name %s; attest again", f->id.host.name);
+		    "under the name %s, or its group was changed; attest "
+		    "again", f->id.host.name);
 	if ((rc = directory_host_get(d->service.store, f->id.host.name, &host,
 	    err)) < 0 || (rc = identity_check_revoked(&host, err)) < 0)
 		return rc;

@@ -12,6 +12,11 @@
 
 #define KIND_POLICY "policy"
 #define KIND_POLICY_PART "policy-part"
+/* Its one record is written with every change of a list of approved policies:
+ * who saw that a policy is approved for no group makes sure of it with that
+ * record's version. */
+#define KIND_APPROVALS "approvals"
+#define APPROVALS_KEY "last"
 
 struct policy_record {
 	char name[NAME_MAX_SIZE];	/* the key */

@@ -72,21 +72,30 @@ find_approval(void *arg, const struct store_record *r, struct err *err)
 	return rc;
 }
 
+/* *op is for the commit: that no approval came meanwhile. */
 static int
 check_approved(struct attestd *d, const char *name, bool replace,
-    struct err *err)
+    struct store_op *op, struct err *err)
 {
 	struct approval approval = { name, "" };
-	int rc = store_each(d->service.store, KIND_GROUP, find_approval,
-	    &approval, err);
+	struct store_record last = { 0 };
+	int rc;
 
+	rc = store_get(d->service.store, KIND_APPROVALS, APPROVALS_KEY, &last,
+	    err);
+	*op = (struct store_op){ STORE_CHECK, KIND_APPROVALS, APPROVALS_KEY,
+		NULL, 0, last.version };
+	store_record_reset(&last);
+	if (rc == 0 || rc == ERR_NOTFOUND)
+		rc = store_each(d->service.store, KIND_GROUP, find_approval,
+		    &approval, err);
 	if (rc < 0 || approval.group[0] == '\0')
 		return rc;
 	if (replace)
 		return err_set(err, ERR_EXISTS, "the policy %s is approved "
 		    "for the group %s, and this is another document: put it "
 		    "under another name and approve that, or replace it "
-		    "(?replace=1, vtactl policy add --replace)", name,
+		    "(vtactl policy import --replace)", name,
 		    approval.group);
 	return err_set(err, ERR_REFUSED, "the policy %s is approved for the "
 	    "group %s; take it out there first", name, approval.group);
@@ -118,25 +127,26 @@ check_document(const struct http_request *r, const char *text,
 static int
 policy_commit(struct attestd *d, const struct http_request *r,
     const struct policy_record *p, const struct policy_record *old,
-    struct err *err)
+    const struct store_op *approved, struct err *err)
 {
 	bool other = old->version != 0 && strcmp(p->sha256, old->sha256) != 0;
 	struct policy_litter litter = { .parts = { .count = 0 } };
 	char object[NAME_MAX_SIZE + 8];
-	struct store_op op;
+	struct store_op ops[2];
 	int rc;
 
+	ops[1] = *approved;
 	if (other && (rc = policy_litter_find(d->service.store, old, &litter,
 	    err)) < 0)
 		return rc;
-	if ((rc = policy_record_op(p, &op, err)) < 0)
+	if ((rc = policy_record_op(p, &ops[0], err)) < 0)
 		goto out;
 	snprintf(object, sizeof(object), "policy/%s", p->name);
 	rc = change_commit(d->service.store, r, (struct change){
 	    old->version == 0 ? "policy.add" : "policy.replace", object,
 	    json_pack("{ss sI}", "sha256", p->sha256, "size",
-	    (json_int_t)p->size) }, &op, 1, err);
-	free((void *)(uintptr_t)op.value);
+	    (json_int_t)p->size) }, ops, ops[1].key != NULL ? 2 : 1, err);
+	free((void *)(uintptr_t)ops[0].value);
 out:
 	policy_litter_remove(d->service.store, &litter, rc == 0);
 	return rc;
@@ -147,6 +157,7 @@ HANDLER(policy_put)
 	const char *replace = http_query(r, "replace");
 	struct attestd *d = ctx;
 	struct policy_record old, p = { .added = attestd_now() };
+	struct store_op approved = { .key = NULL };
 	char *text = NULL;
 	int rc;
 
@@ -166,11 +177,11 @@ HANDLER(policy_put)
 	a->status = old.version == 0 ? 201 : 204;
 	if (strcmp(p.sha256, old.sha256) == 0)
 		goto out;
-	if (old.version != 0 && (replace == NULL || strcmp(replace, "1") !=
-	    0) && (rc = check_approved(d, p.name, true, err)) < 0)
+	if ((replace == NULL || strcmp(replace, "1") != 0) &&
+	    (rc = check_approved(d, p.name, true, &approved, err)) < 0)
 		goto out;
 	if ((rc = policy_parts_write(d->service.store, text, &p, err)) == 0)
-		rc = policy_commit(d, r, &p, &old, err);
+		rc = policy_commit(d, r, &p, &old, &approved, err);
 out:
 	free(text);
 	return rc;
@@ -182,23 +193,23 @@ HANDLER(policy_remove)
 	struct policy_litter litter;
 	char object[NAME_MAX_SIZE + 8];
 	struct policy_record p;
-	struct store_op op;
+	struct store_op ops[2];
 	int rc;
 
 	(void)a;
 	memset(&litter, 0, sizeof(litter));
 	if ((rc = policy_record_get(d->service.store, r->params[0], &p,
 	    err)) < 0 ||
-	    (rc = check_approved(d, p.name, false, err)) < 0 ||
+	    (rc = check_approved(d, p.name, false, &ops[1], err)) < 0 ||
 	    (rc = policy_litter_find(d->service.store, &p, &litter,
 	    err)) < 0)
 		return rc;
-	op = (struct store_op){ STORE_REMOVE, KIND_POLICY, p.name, NULL, 0,
+	ops[0] = (struct store_op){ STORE_REMOVE, KIND_POLICY, p.name, NULL, 0,
 		p.version };
 	snprintf(object, sizeof(object), "policy/%s", p.name);
 	rc = change_commit(d->service.store, r, (struct change){
 	    "policy.remove", object, json_pack("{ss}", "sha256", p.sha256) },
-	    &op, 1, err);
+	    ops, 2, err);
 	policy_litter_remove(d->service.store, &litter, rc == 0);
 	return rc;
 }

@@ -25,6 +25,7 @@ static const struct field host_fields[] = {
 	{ "group", FIELD_NAME, H(group), FIELD_NEEDED },
 	{ "reason", FIELD_TEXT, H(reason), 0 },
 	{ "revoked", FIELD_NUMBER, H(revoked), FIELD_NEEDED },
+	{ "tokens_from", FIELD_NUMBER, H(tokens_from), 0 },
 };
 
 #define T(member) FIELD_AT(struct directory_attested, member)

@@ -44,6 +44,9 @@ struct directory_host {
 	int64_t revoked;		/* when; 0: it is not */
 	char reason[DIRECTORY_REASON_MAX];
 	bool enrolled;			/* by itself */
+	/* Tokens that were signed before are another TPM's, another group's,
+	 * or from before a revocation. */
+	int64_t tokens_from;
 	uint64_t version;
 };
 

@@ -321,7 +321,8 @@ take_signals(struct http_server *s, struct err *err)
 	s->term = evsignal_new(base, SIGTERM, on_signal, s);
 	s->interrupt = evsignal_new(base, SIGINT, on_signal, s);
 	s->hangup = evsignal_new(base, SIGHUP, on_hangup, s);
-	if (s->hangup == NULL || event_add(s->hangup, NULL) < 0 || s->term == NULL || event_add(s->term, NULL) < 0 ||
+	if (s->hangup == NULL || event_add(s->hangup, NULL) < 0 ||
+	    s->term == NULL || event_add(s->term, NULL) < 0 ||
 	    s->interrupt == NULL || event_add(s->interrupt, NULL) < 0)
 		return err_set(err, ERR_SYSTEM, "cannot take signals");
 	return 0;

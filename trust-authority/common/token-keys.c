@@ -172,6 +172,36 @@ drop_old(struct token_keys *k, const struct token_times *times, int64_t now)
 	return kept < before;
 }
 
+/* Where all that is left is of the future, since a clock was wrong for a while:
+ * one that signs until the first of those. */
+static int
+fill_gap(struct token_keys *k, const struct token_times *times, int64_t now,
+    bool *changed, struct err *err)
+{
+	struct token_key fresh = { .from = now, .until = now + times->period };
+	size_t at = 0;
+	int rc;
+
+	while (at < k->count && k->keys[at].from <= now)
+		at++;
+	if (at == k->count || (at > 0 && k->keys[at - 1].until > now))
+		return 0;
+	if (k->count == TOKEN_KEYS_MAX)
+		return err_set(err, ERR_USAGE, "more than %d signing keys, and "
+		    "none for now: has a clock of the authority's been wrong?",
+		    TOKEN_KEYS_MAX);
+	if (fresh.until > k->keys[at].from)
+		fresh.until = k->keys[at].from;
+	if ((rc = jwk_generate(&fresh.key, err)) < 0)
+		return rc;
+	memmove(&k->keys[at + 1], &k->keys[at], (k->count - at) *
+	    sizeof(k->keys[0]));
+	k->keys[at] = fresh;
+	k->count++;
+	*changed = true;
+	return 0;
+}
+
 /* Until there is one for now and one after it. */
 static int
 add_new(struct token_keys *k, const struct token_times *times, int64_t now,
@@ -262,7 +292,8 @@ token_keys_refresh(struct store *store, const struct secret *sealing,
 		if ((rc = load(store, sealing, &k, &version, err)) < 0)
 			return rc;
 		changed = drop_old(k, times, now);
-		rc = add_new(k, times, now, &changed, err);
+		if ((rc = fill_gap(k, times, now, &changed, err)) == 0)
+			rc = add_new(k, times, now, &changed, err);
 		if (rc == 0 && changed)
 			rc = write_keys(store, sealing, k, version, err);
 		if (rc == 0) {

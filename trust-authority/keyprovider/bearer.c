@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "trust-authority/common/directory.h"
 
+#define AGAIN_MS 500	/* what was decided so long ago is decided again */
+
 int
 blame(struct http_answer *answer, const char *fault, int code)
 {
@@ -14,10 +16,9 @@ blame(struct http_answer *answer, const char *fault, int code)
 	return code;
 }
 
-/* Revoked or moved since the token was signed. */
-static int
-check_host(struct kmxd *k, struct bearer *b, struct http_answer *answer,
-    struct err *err)
+int
+bearer_again(struct kmxd *k, const struct bearer *b,
+    struct http_answer *answer, struct err *err)
 {
 	const char *name = b->claims.host;
 	struct directory_host host = { 0 };
@@ -44,6 +45,12 @@ check_host(struct kmxd *k, struct bearer *b, struct http_answer *answer,
 		    "the host %s is of group %s, and its token is of group "
 		    "%s: it has to be attested again", name, host.group,
 		    b->claims.group));
+	if (b->claims.issued < host.tokens_from)
+		return blame(answer, "token", err_set(err, ERR_REFUSED,
+		    "the token of the host %s is from before it was entered, "
+		    "moved or taken back last: it has to be attested again "
+		    "(where it has been: compare the clocks of the "
+		    "authority's machines)", name));
 	return 0;
 }
 
@@ -66,7 +73,7 @@ bearer_read(struct kmxd *k, const struct http_request *request,
 		return blame(answer, "token", rc == ERR_FORMAT ?
 		    err_set(err, ERR_AUTH, "this is not a token") : rc);
 	b->trusted = strcmp(b->claims.policy, POLICY_NONE) != 0;
-	return check_host(k, b, answer, err);
+	return bearer_again(k, b, answer, err);
 }
 
 void
@@ -114,7 +121,7 @@ asked_read_owner(struct kmxd *k, const struct http_request *request,
 {
 	int rc;
 
-	*a = (struct asked){ 0 };
+	*a = (struct asked){ .at = monotonic_ms() };
 	if ((rc = bearer_read(k, request, &a->bearer, answer, err)) < 0 ||
 	    (rc = uuid_canonical(uuid, a->uuid, a->text, err)) < 0)
 		return rc;
@@ -134,6 +141,61 @@ asked_read(struct kmxd *k, const struct http_request *request,
 		log_event(LOG_LEVEL_WARNING, "key.refused", "vm=%s host=%s "
 		    "fault=%s", a->text, a->bearer.claims.host,
 		    answer->fault);
+	return rc;
+}
+
+int64_t
+monotonic_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool
+long_ago(int64_t at)
+{
+	return monotonic_ms() - at >= AGAIN_MS;
+}
+
+int
+asked_again(struct kmxd *k, struct asked *a, struct http_answer *answer,
+    struct err *err)
+{
+	struct vm now = { 0 };
+	int rc;
+
+	if (!long_ago(a->at))
+		return 0;
+	if ((rc = bearer_again(k, &a->bearer, answer, err)) == 0 &&
+	    (rc = vm_load(k->service.store, a->text, &now, err)) == 0)
+		rc = bearer_may(&a->bearer, &now, answer, err);
+	vm_reset(&now);
+	if (rc < 0)
+		log_event(LOG_LEVEL_WARNING, "key.refused", "vm=%s host=%s "
+		    "after=waiting", a->text, a->bearer.claims.host);
+	return rc;
+}
+
+int
+bearer_keep(struct kmxd *k, const struct bearer *b, json_t *list,
+    struct http_answer *answer, struct err *err)
+{
+	int rc = bearer_again(k, b, answer, err);
+
+	for (size_t i = json_array_size(list); rc == 0 && i-- > 0;) {
+		const char *text = json_string_value(json_object_get(
+		    json_array_get(list, i), "vm"));
+		struct vm vm = { 0 };
+
+		rc = vm_load(k->service.store, text, &vm, err);
+		if (rc == 0 && bearer_may(b, &vm, answer, err) < 0) {
+			(void)json_array_remove(list, i);
+			answer->fault = NULL;
+		}
+		vm_reset(&vm);
+	}
 	return rc;
 }
 

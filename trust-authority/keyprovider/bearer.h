@@ -26,6 +26,7 @@ int bearer_may(const struct bearer *b, const struct vm *vm,
 /* Both, for the routes that have a VM in their path: its UUID, its record.
  * vm_reset and bearer_reset in any case. */
 struct asked {
+	int64_t at;		/* ms of CLOCK_MONOTONIC; both were read */
 	struct bearer bearer;
 	uint8_t uuid[UUID_SIZE];
 	char text[UUID_TEXT_SIZE];
@@ -41,6 +42,19 @@ int asked_read_owner(struct kmxd *k, const struct http_request *request,
     const char *uuid, struct asked *a, struct http_answer *answer,
     struct err *err);
 void asked_reset(struct asked *a);
+/* Where a KMS let it wait, the host and the VM are judged again by what their
+ * records say now: before a key is given. */
+int asked_again(struct kmxd *k, struct asked *a, struct http_answer *answer,
+    struct err *err);
+/* The host alone: revoked or moved since. */
+int bearer_again(struct kmxd *k, const struct bearer *b,
+    struct http_answer *answer, struct err *err);
+/* That, and takes from a list of objects with "vm" what it may not have now. */
+int bearer_keep(struct kmxd *k, const struct bearer *b, json_t *list,
+    struct http_answer *answer, struct err *err);
+/* Whether so long ago (of monotonic_ms) that it has to be done again. */
+bool long_ago(int64_t at);
+int64_t monotonic_ms(void);
 /* UUID as lower-case text; ERR_USAGE. */
 int uuid_canonical(const char *text, uint8_t uuid[UUID_SIZE],
     char out[UUID_TEXT_SIZE], struct err *err);

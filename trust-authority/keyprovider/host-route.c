@@ -14,8 +14,13 @@ host_answer(const struct http_request *request, struct http_answer *answer,
     int rc, struct err *err)
 {
 	struct http_peer peer = request->peer;
-	int status = http_status_of(rc);
+	int status;
 
+	/* The KMS has lost a key: not what a host has asked for by mistake. */
+	if (rc == ERR_NOTFOUND && answer->fault != NULL &&
+	    strcmp(answer->fault, "kms") == 0)
+		rc = err_as(err, ERR_CLOSED);
+	status = http_status_of(rc);
 	if (rc >= 0 || answer->fault == NULL ||
 	    (strcmp(answer->fault, "kms") != 0 &&
 	    strcmp(answer->fault, "epoch") != 0))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "trust-authority/keyprovider/kek.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,9 +70,10 @@ fetch(void *arg, uint8_t key[KEK_SIZE], struct err *err)
 	secret_free(got);
 	kms_release(f->k->kms, kms);
 	kms_leave(f->k);
-	/* What a host would take for its own mistake. */
-	return rc == ERR_NOTFOUND || rc == ERR_REFUSED || rc == ERR_AUTH ||
-	    rc == ERR_FORMAT || rc == ERR_USAGE ?
+	/* What a host would take for its own mistake; ERR_NOTFOUND, which is
+	 * this KEK's alone, is host_answer's to say. */
+	return rc == ERR_REFUSED || rc == ERR_AUTH || rc == ERR_FORMAT ||
+	    rc == ERR_USAGE ?
 	    err_as(err, ERR_CLOSED) : rc;
 }
 
@@ -188,7 +190,8 @@ reload(struct kmxd *k, struct vm *vm, struct err *err)
 /* Takes the making of KEK n upon this process for MAKING_SECONDS; or, where n
  * is 0, begins a new one. */
 static int
-claim(struct kmxd *k, struct vm *vm, uint32_t *n, struct err *err)
+claim(struct kmxd *k, struct vm *vm, uint32_t *n, struct http_answer *answer,
+    struct err *err)
 {
 	struct vm_kek *making = vm_making(vm);
 	int64_t now = time(NULL);
@@ -196,8 +199,10 @@ claim(struct kmxd *k, struct vm *vm, uint32_t *n, struct err *err)
 	int rc;
 
 	if (making != NULL && now < making->making_until)
-		return err_set(err, ERR_BUSY, "a KEK of the VM %s is being "
-		    "made just now; try again", vm->uuid);
+		return blame(answer, "kms", err_set(err, ERR_BUSY, "a KEK of "
+		    "the VM %s is being made just now, or was when vta-kmxd "
+		    "ended; try again in %" PRId64 " s at most", vm->uuid,
+		    making->making_until - now));
 	if (making == NULL) {
 		if ((rc = kms_hold(k->kms, NULL, &kms, err)) < 0)
 			return rc;
@@ -261,7 +266,7 @@ make_in_kms(struct kmxd *k, const struct vm *vm, uint32_t n,
 
 static int
 make_one(struct kmxd *k, struct vm *vm, const char *who, const char *from,
-    struct err *err)
+    struct http_answer *answer, struct err *err)
 {
 	char id[KMIP_TEXT_SIZE], object[UUID_TEXT_SIZE + 8];
 	struct audit_entry entry = { who, "key.create", object, from, "ok",
@@ -271,7 +276,7 @@ make_one(struct kmxd *k, struct vm *vm, const char *who, const char *from,
 	uint32_t n = 0;
 	int rc;
 
-	if ((rc = claim(k, vm, &n, err)) < 0)
+	if ((rc = claim(k, vm, &n, answer, err)) < 0)
 		return rc;
 	snprintf(object, sizeof(object), "vm/%s", vm->uuid);
 	if ((rc = make_in_kms(k, vm, n, id, err)) < 0) {
@@ -290,7 +295,7 @@ int
 kek_make(struct kmxd *k, struct vm *vm, const char *who, const char *from,
     struct http_answer *answer, struct err *err)
 {
-	int rc = make_one(k, vm, who, from, err);
+	int rc = make_one(k, vm, who, from, answer, err);
 
 	if (rc == 0) {
 		alarm_clear(k->alarms, "key.create-failed", vm->uuid);

@@ -194,6 +194,7 @@ key_make(struct kmxd *k, const struct http_request *request,
 	if (rc < 0 || (rc = crypto_random(secret_data(key), VM_KEY_SIZE,
 	    err)) < 0 || (rc = wrap(k, a, key, vm_newest(&a->vm), wrapped,
 	    answer, err)) < 0 ||
+	    (rc = asked_again(k, a, answer, err)) < 0 ||
 	    (rc = host_seal(&a->bearer, key, &sealed, err)) < 0 ||
 	    (rc = record_newest(k, a, wrapped, err)) < 0)
 		goto out;
@@ -263,6 +264,7 @@ post_open(void *ctx, const struct http_request *request,
 	if (rc == 0 && (rc = READ(request, open_fields, &body, err)) == 0 &&
 	    (rc = unwrap(ctx, &a.vm, a.uuid, body.wrapped.data,
 	    body.wrapped.size, &key, answer, err)) == 0 &&
+	    (rc = asked_again(ctx, &a, answer, err)) == 0 &&
 	    (rc = host_seal(&a.bearer, key, &sealed, err)) == 0) {
 		answer->json = json_pack("{so}", "key", sealed);
 		log_event(LOG_LEVEL_INFO, "key.opened", "vm=%s host=%s "
@@ -360,6 +362,11 @@ add_key(struct kmxd *k, const struct bearer *b, const char *text,
 	fields_reset(open_fields, FIELDS_COUNT(open_fields), &body);
 	json_decref(json);
 	vm_reset(&vm);
+	/* One key that its KMS has lost does not keep the others away. */
+	if (rc == ERR_NOTFOUND && answer->fault != NULL &&
+	    strcmp(answer->fault, "kms") == 0)
+		log_warning("VM %s is left out of what host %s fetches ahead: "
+		    "%s", text, b->claims.host, err->text);
 	if (rc == ERR_NOTFOUND || rc == ERR_KEY) {
 		answer->fault = NULL;
 		rc = 0;
@@ -375,6 +382,7 @@ list_keys(struct kmxd *k, const struct bearer *b, const char *after,
 	struct store_query query = { .kind = VM_GROUP_KIND, .prefix = prefix,
 		.max = PAGE };
 	struct store_list list = { 0 };
+	int64_t began = monotonic_ms();
 	json_t *keys = json_array();
 	size_t skip;
 	int rc;
@@ -389,6 +397,8 @@ list_keys(struct kmxd *k, const struct bearer *b, const char *after,
 	for (size_t i = 0; rc == 0 && i < list.count; i++)
 		rc = add_key(k, b, list.records[i].key + skip, keys, answer,
 		    err);
+	if (rc == 0 && long_ago(began))
+		rc = bearer_keep(k, b, keys, answer, err);
 	if (rc == 0)
 		answer->json = json_pack("{sO sb ss*}", "keys", keys, "more",
 		    list.more, "next", list.more ?
@@ -426,22 +436,14 @@ forget(struct kmxd *k, const struct http_request *request, struct asked *a,
 	char who[VM_BY_SIZE], object[UUID_TEXT_SIZE + 8];
 	const struct audit_entry entry = { who, "vm.forget", object,
 		request->peer.address, "ok", NULL };
-	struct epoch_record epoch = { 0 };
 	struct err why = { 0 };
 	int rc;
 
 	snprintf(who, sizeof(who), "host %.64s", a->bearer.claims.host);
 	snprintf(object, sizeof(object), "vm/%s", a->text);
-	rc = epoch_load(k->service.store, a->text, &epoch, NULL, &why);
-	if (rc < 0 && rc != ERR_NOTFOUND)
-		return err_set(err, rc, "%s", why.text);
-	if (epoch.owner.host[0] != '\0' &&
-	    strcmp(epoch.owner.host, a->bearer.claims.host) != 0 &&
-	    epoch.owner.lease_until > time(NULL))
-		return blame(answer, "epoch", err_set(err, ERR_BUSY, "the VM "
-		    "%s runs on the host %s: it is not forgotten", a->text,
-		    epoch.owner.host));
-	rc = vm_shred(k, &a->vm, true, &entry, err);
+	rc = vm_shred(k, &a->vm, a->bearer.claims.host, &entry, err);
+	if (rc == ERR_BUSY)
+		return blame(answer, "epoch", rc);
 	if (rc == ERR_STALE)
 		return err_set(err, ERR_BUSY, "the VM %s is being changed "
 		    "just now; try again", a->text);

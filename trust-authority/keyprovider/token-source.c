@@ -121,6 +121,7 @@ fetch(struct token_source *s, struct err *err)
 			    "error=\"%s\" consequence=\"the keys from before "
 			    "are used as long as they sign\"", err->text);
 		s->failing = true;
+		s->tried = monotonic();	/* it may have taken long */
 		return rc;
 	}
 	if (s->failing)
@@ -161,14 +162,30 @@ known(struct token_source *s, const char *kid)
 	return found;
 }
 
-/* For a key that is not known. A worker that finds another fetching waits for
- * it no more than for a fetch of its own. */
+static bool
+any(struct token_source *s)
+{
+	bool found;
+
+	pthread_rwlock_rdlock(&s->lock);
+	found = s->keys != NULL;
+	pthread_rwlock_unlock(&s->lock);
+	return found;
+}
+
+/* For a key that is not known. Anybody can invent one: where another worker is
+ * fetching, this one does not wait for a vta-attestd that is silent, or all
+ * would. Only without any key there is nothing else to do. */
 static void
 look_for(struct token_source *s, const char *kid)
 {
 	struct err ignored = { 0 };
 
-	pthread_mutex_lock(&s->fetching);
+	if (pthread_mutex_trylock(&s->fetching) != 0) {
+		if (any(s))
+			return;
+		pthread_mutex_lock(&s->fetching);
+	}
 	if (!known(s, kid) && (s->tried == 0 ||
 	    monotonic() - s->tried >= RETRY_SECONDS))
 		(void)fetch(s, &ignored);

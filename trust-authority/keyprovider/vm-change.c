@@ -186,17 +186,50 @@ shredding_text(const struct vm *vm, uint32_t below, bool shred, bool forget,
 	return text;
 }
 
+/* The VM's owner goes in the same commit, and nobody becomes it meanwhile.
+ * What runs elsewhere is not forgotten. */
+static int
+take_epoch(struct kmxd *k, const char *uuid, const char *forgetter,
+    struct batch *b, struct err *err)
+{
+	struct epoch_record epoch = { 0 };
+	struct err why = { 0 };
+	uint64_t version = 0;
+	int rc = epoch_load(k->service.store, uuid, &epoch, &version, &why);
+
+	if (rc < 0 && rc != ERR_NOTFOUND) {
+		/* A record that is damaged must not save what is to be
+		 * shredded. */
+		if (forgetter == NULL)
+			return 0;
+		*err = why;
+		return rc;
+	}
+	if (forgetter != NULL && epoch.owner.host[0] != '\0' &&
+	    strcmp(epoch.owner.host, forgetter) != 0 &&
+	    epoch.owner.lease_until > time(NULL))
+		return err_set(err, ERR_BUSY, "the VM %s runs on the host %s: "
+		    "it is not forgotten", uuid, epoch.owner.host);
+	if (rc == 0 && epoch_fence(&epoch) == EPOCH_DONE)
+		batch_add(b, STORE_PUT, EPOCH_KIND, uuid, epoch_text(&epoch),
+		    version);
+	else
+		batch_add(b, STORE_CHECK, EPOCH_KIND, uuid, NULL, version);
+	return 0;
+}
+
 int
-vm_shred(struct kmxd *k, const struct vm *vm, bool forget,
+vm_shred(struct kmxd *k, const struct vm *vm, const char *forgetter,
     const struct audit_entry *entry, struct err *err)
 {
-	struct epoch_record epoch;
+	bool forget = forgetter != NULL;
 	struct batch b = { .count = 0 };
 	uint8_t uuid[UUID_SIZE];
-	uint64_t version = 0;
 	size_t count;
 	int rc;
 
+	if ((rc = take_epoch(k, vm->uuid, forgetter, &b, err)) < 0)
+		return rc;
 	batch_add(&b, STORE_PUT, VM_KIND, vm->uuid, shredding_text(vm,
 	    UINT32_MAX, true, forget, &count), vm->version);
 	for (size_t i = 0; i < vm->group_count; i++)
@@ -204,14 +237,9 @@ vm_shred(struct kmxd *k, const struct vm *vm, bool forget,
 	batch_add(&b, STORE_REMOVE, VM_KEY_KIND, vm->uuid, NULL, STORE_ANY);
 	batch_add(&b, STORE_PUT, VM_SHREDDING_KIND, vm->uuid, strdup("{}"),
 	    STORE_ANY);
-	rc = epoch_load(k->service.store, vm->uuid, &epoch, &version, err);
-	if (rc == 0 && epoch_fence(&epoch) == EPOCH_DONE)
-		batch_add(&b, STORE_PUT, EPOCH_KIND, vm->uuid,
-		    epoch_text(&epoch), version);
-	if (rc == ERR_NOTFOUND && err != NULL)
-		*err = (struct err){ 0 };
-	/* A record that is damaged must not save what is to be shredded. */
 	rc = batch_commit(k, &b, entry, err);
+	if (rc == ERR_EXISTS)
+		return err_as(err, ERR_STALE);	/* opened meanwhile */
 	if (rc == 0 && uuid_parse(vm->uuid, uuid) == 0)
 		kek_cache_forget(k->keks, uuid);
 	return rc;

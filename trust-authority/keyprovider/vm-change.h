@@ -17,8 +17,9 @@ int vm_set_grants(struct kmxd *k, const struct vm *before,
 
 /* First, and in one commit: nobody may have it any more, it has no owner, its
  * KEKs are to be destroyed. vm is as it was loaded; ERR_STALE: load it
- * again. */
-int vm_shred(struct kmxd *k, const struct vm *vm, bool forget,
+ * again. forgetter: the host whose request it is, NULL: an administrator's;
+ * ERR_BUSY where another host runs the VM. */
+int vm_shred(struct kmxd *k, const struct vm *vm, const char *forgetter,
     const struct audit_entry *entry, struct err *err);
 /* The KEKs older than the newest are to be destroyed. ERR_REFUSED where the
  * newest key is under one of them. */

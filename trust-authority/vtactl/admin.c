@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 
 #include "trust-authority/vtactl/ca-files.h"
@@ -14,13 +15,15 @@
 
 #define ADMIN_DAYS 365
 
-static const char *role, *ca_key, *out_dir, *days_text;
+static const char *role, *ca_key, *out_dir, *days_text, *csr;
 
 static const struct option add_options[] = {
 	{ "role", "ROLE", "admin, operator or auditor; needed", &role, NULL,
 	    NULL },
 	{ "ca-key", "FILE", "the CA's key; default: private/ca.key beside the "
 	    "CA's certificate", &ca_key, NULL, NULL },
+	{ "csr", "FILE", "for the key of this certificate request, which "
+	    "stays where it was made", &csr, NULL, NULL },
 	{ "out", "DIR", "where NAME.pem and NAME.key go; default: here",
 	    &out_dir, NULL, NULL },
 	{ "days", "N", "how long it is valid; default: 365", &days_text, NULL,
@@ -40,7 +43,8 @@ check_role(struct err *err)
 }
 
 struct files {
-	char certificate[4096], key[4096];
+	char certificate[4096];
+	char key[4096];		/* "": who asked has it */
 };
 
 static int
@@ -51,11 +55,12 @@ write_files(const struct files *f, const struct identity *id,
 	int rc;
 
 	if ((rc = identity_cert_text(id->cert, &cert, err)) < 0 ||
-	    (rc = identity_key_text(id, &key, err)) < 0 ||
-	    (rc = file_write_new(f->key, 0600, key, strlen(key), err)) < 0)
+	    (f->key[0] != '\0' && ((rc = identity_key_text(id, &key,
+	    err)) < 0 || (rc = file_write_new(f->key, 0600, key, strlen(key),
+	    err)) < 0)))
 		goto out;
 	rc = file_write_new(f->certificate, 0644, cert, strlen(cert), err);
-	if (rc < 0)
+	if (rc < 0 && f->key[0] != '\0')
 		(void)unlink(f->key);
 out:
 	identity_text_free(key);
@@ -74,7 +79,8 @@ issue(struct vtactl *v, const char *name, struct identity *out,
 	int rc;
 
 	if ((rc = option_number("days", days_text, 1, 3650, &days, err)) < 0 ||
-	    (rc = ca_files_load(v, ca_key, &ca, err)) < 0)
+	    (csr != NULL && (rc = identity_request_key(csr, &wish.key,
+	    err)) < 0) || (rc = ca_files_load(v, ca_key, &ca, err)) < 0)
 		goto out;
 	identity_subject(ca.cert, NID_organizationName, organisation,
 	    sizeof(organisation));
@@ -82,8 +88,25 @@ issue(struct vtactl *v, const char *name, struct identity *out,
 	wish.days = (int)days;
 	rc = identity_issue(&ca, &wish, out, err);
 out:
+	EVP_PKEY_free(wish.key);
 	identity_free(&ca);
 	return rc;
+}
+
+static int
+tell_added(struct vtactl *v, const char *name, const char *fingerprint,
+    const struct files *f, struct err *err)
+{
+	json_t *said = json_pack("{s:s, s:s, s:s, s:s, s:s*}", "name", name,
+	    "role", role, "fingerprint", fingerprint, "certificate",
+	    f->certificate, "key", f->key[0] != '\0' ? f->key : NULL);
+
+	if (f->key[0] == '\0')
+		return print_done(v, said, err, "%s is %s. Hand over %s; "
+		    "vtactl.conf(5) names it.", name, role, f->certificate);
+	return print_done(v, said, err, "%s is %s. Hand over %s and %s, and "
+	    "keep no copy of the key; vtactl.conf(5) names them.", name, role,
+	    f->certificate, f->key);
 }
 
 static int
@@ -92,7 +115,7 @@ add(struct vtactl *v, struct err *err)
 	char fingerprint[IDENTITY_FINGERPRINT_SIZE];
 	const char *name = v->operands[0];
 	struct identity id = { 0 };
-	struct files f;
+	struct files f = { .key = "" };
 	int rc;
 
 	if ((rc = name_check("administrator", name, err)) < 0 ||
@@ -103,8 +126,9 @@ add(struct vtactl *v, struct err *err)
 		goto out;
 	snprintf(f.certificate, sizeof(f.certificate), "%s/%s.pem",
 	    out_dir != NULL ? out_dir : ".", name);
-	snprintf(f.key, sizeof(f.key), "%s/%s.key",
-	    out_dir != NULL ? out_dir : ".", name);
+	if (csr == NULL)
+		snprintf(f.key, sizeof(f.key), "%s/%s.key",
+		    out_dir != NULL ? out_dir : ".", name);
 	if ((rc = write_files(&f, &id, err)) < 0)
 		goto out;
 	rc = vtactl_call(v, SERVICE_ATTESTD, HTTP_PUT, json_pack(
@@ -112,14 +136,11 @@ add(struct vtactl *v, struct err *err)
 	    "/v1/admins/%s", fingerprint);
 	if (rc < 0) {
 		(void)unlink(f.certificate);
-		(void)unlink(f.key);
+		if (f.key[0] != '\0')
+			(void)unlink(f.key);
 		goto out;
 	}
-	rc = print_done(v, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", name,
-	    "role", role, "fingerprint", fingerprint, "certificate",
-	    f.certificate, "key", f.key), err, "%s is %s. Hand over %s and %s, "
-	    "and keep no copy of the key; vtactl.conf(5) names them.", name,
-	    role, f.certificate, f.key);
+	rc = tell_added(v, name, fingerprint, &f, err);
 out:
 	identity_free(&id);
 	return rc;

@@ -107,7 +107,8 @@ begin(struct identity *id, const char *curve, const char *organisation,
 {
 	X509_NAME *subject;
 
-	if ((id->key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve)) == NULL ||
+	if ((id->key == NULL && (id->key = EVP_PKEY_Q_keygen(NULL, NULL, "EC",
+	    curve)) == NULL) ||
 	    (id->cert = X509_new()) == NULL)
 		return false;
 	subject = X509_get_subject_name(id->cert);
@@ -147,6 +148,8 @@ identity_issue(const struct identity *ca, const struct identity_wish *wish,
 	    "serverAuth,clientAuth";
 	X509 *x;
 
+	if (wish->key != NULL && EVP_PKEY_up_ref(wish->key) == 1)
+		out->key = wish->key;
 	if (!begin(out, "P-256", wish->organisation, wish->name, wish->days,
 	    ca->cert))
 		return failed(err, "make a certificate");
@@ -161,6 +164,52 @@ identity_issue(const struct identity *ca, const struct identity_wish *wish,
 	    X509_sign(x, ca->key, EVP_sha384()) <= 0)
 		return failed(err, "make a certificate");
 	return 0;
+}
+
+/* What TLS 1.3 and SP 800-57 take. */
+static bool
+key_good(const EVP_PKEY *key)
+{
+	char group[32] = "";
+	size_t size = 0;
+
+	if (EVP_PKEY_is_a(key, "RSA"))
+		return EVP_PKEY_get_bits(key) >= 2048 &&
+		    EVP_PKEY_get_bits(key) <= 4096;
+	return EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group,
+	    sizeof(group), &size) == 1 && (strcmp(group, "prime256v1") == 0 ||
+	    strcmp(group, "secp384r1") == 0);
+}
+
+int
+identity_request_key(const char *file, EVP_PKEY **out, struct err *err)
+{
+	BIO *bio = BIO_new_file(file, "r");
+	X509_REQ *request = NULL;
+	EVP_PKEY *key = NULL;
+	int rc = 0;
+
+	if (bio == NULL || (request = PEM_read_bio_X509_REQ(bio, NULL, NULL,
+	    NULL)) == NULL)
+		rc = err_set(err, ERR_FORMAT, "cannot read a certificate "
+		    "request from %s: PEM, as openssl req -new makes it", file);
+	else if ((key = X509_REQ_get_pubkey(request)) == NULL ||
+	    !key_good(key))
+		rc = err_set(err, ERR_UNSUPPORTED, "the key of %s is none that "
+		    "is taken: P-256, P-384, or RSA of 2048 to 4096 bits",
+		    file);
+	else if (X509_REQ_verify(request, key) != 1)
+		rc = err_set(err, ERR_AUTH, "%s is not signed by the key in "
+		    "it: it was altered", file);
+	ERR_clear_error();
+	if (rc == 0) {
+		*out = key;
+		key = NULL;
+	}
+	EVP_PKEY_free(key);
+	X509_REQ_free(request);
+	BIO_free(bio);
+	return rc;
 }
 
 int

@@ -30,15 +30,20 @@ struct identity_wish {
 	const char *alternatives;
 	enum identity_use use;
 	int days;
+	EVP_PKEY *key;		/* of whom it is for; NULL: one is made */
 };
 
 /* A CA by itself. days 0: without an end, 4.1.2.5. */
 int identity_make_ca(struct identity *ca, const char *organisation,
     const char *name, int days, struct err *err);
-/* A new key and its certificate. It ends with the CA at the latest. */
+/* A certificate, and a new key where the wish has none. It ends with the CA at
+ * the latest. */
 int identity_issue(const struct identity *ca,
     const struct identity_wish *wish, struct identity *out, struct err *err);
 
+/* The public key of a request in PEM (PKCS #10, RFC 2986) whose signature shows
+ * that who made it has the private one; nothing else of it counts. */
+int identity_request_key(const char *file, EVP_PKEY **out, struct err *err);
 /* key NULL: the certificate alone. */
 int identity_load(struct identity *id, const char *certificate,
     const char *key, struct err *err);
