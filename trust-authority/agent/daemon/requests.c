@@ -13,7 +13,7 @@
 #define SLOW_WORKERS 4		/* each may wait for the TPM */
 #define QUEUE_MAX 4096
 /* A second, about what anybody on the host can cause. */
-#define LINES_MAX 20
+#define LINES_MAX 50
 
 struct requests {
 	struct kmxa *k;
@@ -122,7 +122,10 @@ requests_may_log(struct requests *all)
 	if (now.tv_sec != all->second)
 		all->lines = 0;
 	all->second = now.tv_sec;
-	return all->lines++ < LINES_MAX;
+	if (all->lines++ == LINES_MAX)
+		log_event(LOG_LEVEL_WARNING, "agent.lines_left_out",
+		    "max_per_second=%d", LINES_MAX);
+	return all->lines <= LINES_MAX;
 }
 
 static int
