@@ -20,9 +20,9 @@ print(const json_t *r)
 	    ctl_text(r, "dek_id"));
 }
 
-/* Asks for the authority's new key as the next start will: so it has been tried,
- * and an agent that keeps keys has the new one for when the authority is away.
- * It is in the file already; a refusal now is no failure of the rekey. */
+/* Asks for the authority's new key as the next start will: so it has been
+ * tried, and an agent that keeps keys has the new one for when the authority
+ * is away. It is in the file already; a refusal now is no failure. */
 static void
 open_again(const struct ctl *ctl, const struct nvram *nv)
 {
