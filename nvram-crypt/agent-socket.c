@@ -45,14 +45,14 @@ agent_unreachable(const char *path, int sys, struct err *err)
 }
 
 int
-agent_connect_path(void *arg, int *fd, struct err *err)
+agent_connect_path(void *arg, bool wait, int *fd, struct err *err)
 {
 	static const struct timespec step = { .tv_nsec = STEP_MS * 1000000 };
 	int sock = -EAGAIN;
 
 	for (int i = 0; i < STEPS; i++) {
 		/* unix(7): the backlog is full. */
-		if ((sock = agent_socket(arg)) != -EAGAIN)
+		if ((sock = agent_socket(arg)) != -EAGAIN || !wait)
 			break;
 		nanosleep(&step, NULL);
 	}

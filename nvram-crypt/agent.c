@@ -276,13 +276,13 @@ send_attach(struct agent *a, struct err *err)
 
 /* Greets, and asks after the VM; the answers come when they come. */
 static int
-come(struct agent *a, struct err *err)
+come(struct agent *a, bool wait, struct err *err)
 {
 	struct agent_message m = { .type = AGENT_HELLO,
 		.version = AGENT_WIRE_VERSION };
 	int rc;
 
-	if ((rc = a->connect(a->arg, &a->fd, err)) < 0) {
+	if ((rc = a->connect(a->arg, wait, &a->fd, err)) < 0) {
 		a->fd = -1;
 		return rc;
 	}
@@ -380,7 +380,7 @@ ask_once(struct agent *a, struct agent_message *q, uint64_t deadline,
 {
 	int rc;
 
-	if (a->fd < 0 && (rc = come(a, err)) < 0)
+	if (a->fd < 0 && (rc = come(a, true, err)) < 0)
 		return rc;
 	if ((rc = send_message(a, q, deadline, err)) < 0)
 		return rc;
@@ -482,6 +482,6 @@ agent_tick(struct agent *a)
 		return;
 	if (a->fd >= 0)
 		drop(a, "it does not answer");
-	else if (come(a, &err) < 0)
+	else if (come(a, false, &err) < 0)
 		drop(a, err.text);
 }

@@ -23,8 +23,10 @@
 
 struct agent;
 
-/* A connected, non-blocking SOCK_SEQPACKET socket to the agent. */
-typedef int agent_connect(void *arg, int *fd, struct err *err);
+/* A connected, non-blocking SOCK_SEQPACKET socket to the agent. wait: somebody
+ * waits for an answer, so an agent that has too much to do to accept now may be
+ * tried for a second or two; otherwise once. */
+typedef int agent_connect(void *arg, bool wait, int *fd, struct err *err);
 
 /* One to the socket at path, or a negative errno; it never waits. EAGAIN: the
  * agent has too much to do to accept now. */
@@ -32,7 +34,7 @@ int agent_socket(const char *path);
 /* ERR_CLOSED, with what the system said and what to do. */
 int agent_unreachable(const char *path, int sys, struct err *err);
 /* An agent_connect of both; arg is the path. It tries for two seconds. */
-int agent_connect_path(void *arg, int *fd, struct err *err);
+int agent_connect_path(void *arg, bool wait, int *fd, struct err *err);
 
 int agent_new(struct agent **out, agent_connect *connect, void *arg,
     struct err *err);

@@ -217,6 +217,20 @@ fail:
 }
 
 int
+ctl_acquire(struct ctl *ctl, struct nvram *nv, bool accept_restore,
+    struct err *err)
+{
+	int rc;
+
+	/* Opened by a passphrase on a host that has no native provider yet:
+	 * the record of freshness begins here, as it would in vtpmd. */
+	if (ctl->freshness == NULL &&
+	    (rc = ctl_use_native_record(ctl, err)) < 0)
+		return rc;
+	return nvram_acquire(nv, ctl->freshness, accept_restore, err);
+}
+
+int
 ctl_open_to_change(struct ctl *ctl, bool accept_restore, struct nvram **nv,
     struct err *err)
 {
@@ -224,18 +238,10 @@ ctl_open_to_change(struct ctl *ctl, bool accept_restore, struct nvram **nv,
 
 	if ((rc = ctl_open_unlocked(ctl, true, nv, err)) < 0)
 		return rc;
-	/* Opened by a passphrase on a host that has no native provider yet:
-	 * the record of freshness begins here, as it would in vtpmd. */
-	if (ctl->freshness == NULL &&
-	    (rc = ctl_use_native_record(ctl, err)) < 0)
-		goto fail;
-	if ((rc = nvram_acquire(*nv, ctl->freshness, accept_restore,
-		err)) < 0)
-		goto fail;
-	return 0;
-fail:
-	nvram_close(*nv);
-	*nv = NULL;
+	if ((rc = ctl_acquire(ctl, *nv, accept_restore, err)) < 0) {
+		nvram_close(*nv);
+		*nv = NULL;
+	}
 	return rc;
 }
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nvram-crypt/freshness-authority.h"
 #include "vtpm/vtpmctl.h"
 
 static void
@@ -47,49 +46,24 @@ out:
 	return rc;
 }
 
-/* A file of this host's becomes one of the authority's. Its own record stays,
- * so that a copy from before is older than what that says. */
-static int
-give_to_authority(struct ctl *ctl, struct nvram *nv,
-    const struct ctl_protector *p, const char *label, struct err *err)
-{
-	const struct nvram_header *h = nvram_header(nv);
-	struct protector_creds creds = { .agent = ctl->agent };
-	uint8_t uuid[UUID_SIZE], id[PROTECTOR_ID_SIZE];
-	struct freshness *authority = NULL;
-	struct native_config native = config_native(&ctl->config);
-	struct freshness_claim claim;
-	int rc;
-
-	if (nvram_wants_authority(nv))
-		return err_set(err, ERR_EXISTS, "%s has an authority protector "
-		    "already; vtpmctl rekey makes it anew", ctl->operands[0]);
-	memcpy(uuid, h->uuid, sizeof(uuid));
-	if ((rc = freshness_authority(&authority, ctl->agent, &native,
-	    err)) < 0 || (rc = ctl_authority_create(ctl, uuid, h->name,
-	    p->group, err)) < 0)
-		goto out;
-	if ((rc = nvram_protector_add(nv, p->ops, &creds, label, err)) < 0) {
-		ctl_authority_undo(ctl, uuid);
-		goto out;
-	}
-	memcpy(id, h->protectors[h->n_protectors - 1].id, sizeof(id));
-	nvram_claim(nv, &claim);
-	if ((rc = freshness_register(authority, &claim, err)) < 0) {
-		(void)nvram_protector_remove(nv, id, NULL);
-		ctl_authority_undo(ctl, uuid);
-	}
-out:
-	freshness_free(authority);
-	return rc;
-}
-
 static const char *add_label;
 
 static const struct ctl_option add_options[] = {
 	{ "label", "TEXT", "who can open it, in words", &add_label, NULL },
 	{ 0 },
 };
+
+static int
+give(struct ctl *ctl, const struct ctl_protector *p, struct err *err)
+{
+	struct nvram *nv = NULL;
+	int rc = ctl_give(ctl, p, add_label, &nv, err);
+
+	if (rc == 0)
+		rc = print_protectors(ctl, nv, err);
+	nvram_close(nv);
+	return rc;
+}
 
 static int
 run_add(struct ctl *ctl, struct err *err)
@@ -99,8 +73,11 @@ run_add(struct ctl *ctl, struct err *err)
 	struct nvram *nv = NULL;
 	int rc;
 
-	rc = ctl_parse_protector(ctl->operands[1], &p, err);
-	if (rc < 0 || (rc = ctl_open_to_change(ctl, false, &nv, err)) < 0)
+	if ((rc = ctl_parse_protector(ctl->operands[1], &p, err)) < 0)
+		goto out;
+	if (p.ops->kind == PROTECTOR_AUTHORITY)
+		return give(ctl, &p, err);
+	if ((rc = ctl_open_to_change(ctl, false, &nv, err)) < 0)
 		goto out;
 	/* One that somebody else opened needs none of this host's so far. */
 	if (p.ops->kind == PROTECTOR_NATIVE && ctl->native == NULL) {
@@ -112,9 +89,7 @@ run_add(struct ctl *ctl, struct err *err)
 	/* The new passphrase, not the one that opened the file. */
 	creds = (struct protector_creds){ .native = ctl->native,
 		.passphrase = p.secret };
-	rc = p.ops->kind == PROTECTOR_AUTHORITY ?
-	    give_to_authority(ctl, nv, &p, add_label, err) :
-	    nvram_protector_add(nv, p.ops, &creds, add_label, err);
+	rc = nvram_protector_add(nv, p.ops, &creds, add_label, err);
 	if (rc == 0)
 		rc = print_protectors(ctl, nv, err);
 out:
@@ -201,7 +176,8 @@ const struct ctl_command ctl_protector_add = {
 	    "passphrase:fd=N (read from descriptor N), or\n"
 	    "authority[:GROUP], which gives the VM to the trust authority: it "
 	    "also keeps the record of\nwhich copy is the latest from then on, "
-	    "whatever opens the file.\n"
+	    "whatever opens the file. Where that was cut short, say it "
+	    "again.\n"
 	    "To change a passphrase, add the new one and remove the old.\n",
 	.options = add_options,
 	.run = run_add,

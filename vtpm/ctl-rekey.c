@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
+#include <string.h>
 
 #include "vtpm/vtpmctl.h"
 
@@ -19,6 +20,32 @@ print(const json_t *r)
 	    ctl_text(r, "dek_id"));
 }
 
+/* Asks for the authority's new key as the next start will: so it has been
+ * tried, and an agent that keeps keys has the new one for when the authority
+ * is away. It is in the file already; a refusal now is no failure. */
+static void
+open_again(const struct ctl *ctl, const struct nvram *nv)
+{
+	const struct protector_creds creds = ctl_creds(ctl);
+	const struct nvram_header *h = nvram_header(nv);
+	struct protector_binding binding;
+
+	memcpy(binding.uuid, h->uuid, sizeof(binding.uuid));
+	memcpy(binding.dek_id, h->dek_id, sizeof(binding.dek_id));
+	for (size_t i = 0; i < h->n_protectors; i++) {
+		const struct protector *p = &h->protectors[i];
+		struct secret *dek = NULL;
+		struct err why = { 0 };
+
+		if (p->kind == PROTECTOR_AUTHORITY &&
+		    protector_ops_by_kind(p->kind)->unwrap(&creds, &binding, p,
+		    &dek, &why) < 0)
+			fprintf(stderr, "vtpmctl: the rekey is done, but the "
+			    "new key cannot be had just now: %s\n", why.text);
+		secret_free(dek);
+	}
+}
+
 static int
 run(struct ctl *ctl, struct err *err)
 {
@@ -32,12 +59,13 @@ run(struct ctl *ctl, struct err *err)
 	/* One new KEK, however many protectors there are. */
 	ctl->new_kek = true;
 	creds.new_kek = &ctl->new_kek;
-	rc = nvram_rekey(nv, deep, &creds, err);
-	if (rc == 0)
+	if ((rc = nvram_rekey(nv, deep, &creds, err)) == 0) {
+		open_again(ctl, nv);
 		rc = ctl_print(ctl, json_pack("{s:o, s:b, s:o}",
 		    "file", ctl_json_text(ctl->operands[0]), "deep", deep,
 		    "dek_id", ctl_json_hex(nvram_header(nv)->dek_id,
 			DEK_ID_SIZE)), print, err);
+	}
 	return ctl_close_changed(nv, rc, err);
 }
 

@@ -83,7 +83,7 @@ take_worker(struct monitor *m, struct err *err)
 
 /* What was asked before is answered before. */
 static int
-connect_agent(void *arg, int *fd, struct err *err)
+connect_agent(void *arg, bool wait, int *fd, struct err *err)
 {
 	struct monitor *m = arg;
 	int rc;
@@ -91,7 +91,7 @@ connect_agent(void *arg, int *fd, struct err *err)
 	*fd = -1;
 	if ((rc = take_worker(m, err)) < 0)
 		return rc;
-	return supervisor_agent(m->supervisor, m->agent_path, fd, err);
+	return supervisor_agent(m->supervisor, m->agent_path, wait, fd, err);
 }
 
 static int

@@ -222,7 +222,10 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 	if ((rc = check_fence(s, err)) < 0)
 		return rc;
 	h->record = freshness_hand_over(s->freshness);
-	return nvram_hand_over(s->nv, &h->file, &h->secret, err);
+	if ((rc = nvram_hand_over(s->nv, &h->file, &h->secret, err)) < 0)
+		return rc;
+	/* Its last word to the agent may have been answered so. */
+	return check_fence(s, err);
 }
 
 static int

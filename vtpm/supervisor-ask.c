@@ -70,14 +70,16 @@ ask_for_agent(int sock, uint32_t *sys, int *fd)
 }
 
 int
-supervisor_agent(int sock, const char *path, int *fd, struct err *err)
+supervisor_agent(int sock, const char *path, bool wait, int *fd,
+    struct err *err)
 {
 	static const struct timespec pause = { .tv_nsec = 20 * 1000000 };
+	int tries = wait ? AGENT_TRIES : 1;
 	uint32_t sys = EAGAIN;
 
 	*fd = -1;
 	/* Many VMs may start at once. */
-	for (int i = 0; i < AGENT_TRIES && sys == EAGAIN; i++) {
+	for (int i = 0; i < tries && sys == EAGAIN; i++) {
 		if (i > 0)
 			nanosleep(&pause, NULL);
 		if (ask_for_agent(sock, &sys, fd) < 0)

@@ -125,7 +125,8 @@ int supervisor_spawned(int sock, struct channel *channel, pid_t *pid,
 int supervisor_wait(int sock, int *status, struct err *err);
 /* *fd: connected, see agent_connect; the path is for the message. The agent
  * sees the supervisor's user and pid. */
-int supervisor_agent(int sock, const char *path, int *fd, struct err *err);
+int supervisor_agent(int sock, const char *path, bool wait, int *fd,
+    struct err *err);
 /* Any of them without waiting for an answer; fd goes along, -1: none. */
 int supervisor_tell(int sock, enum supervisor_ask what, int fd,
     struct err *err);

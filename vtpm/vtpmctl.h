@@ -97,6 +97,9 @@ struct protector_creds ctl_creds(const struct ctl *ctl);
 /* nvram_open, ctl_load_host, nvram_unlock of operand 0. */
 int ctl_open_unlocked(struct ctl *ctl, bool writable, struct nvram **nv,
     struct err *err);
+/* Takes it into use, by the record that its protectors ask for. */
+int ctl_acquire(struct ctl *ctl, struct nvram *nv, bool accept_restore,
+    struct err *err);
 /* For changing a stopped file: also nvram_acquire. To be ended with
  * ctl_close_changed, which releases it; *rc is what the change gave. */
 int ctl_open_to_change(struct ctl *ctl, bool accept_restore,
@@ -121,6 +124,11 @@ int ctl_authority_create(struct ctl *ctl, const uint8_t uuid[UUID_SIZE],
     const char *name, const char *group, struct err *err);
 /* Undoes that where something after it failed; says so if it cannot. */
 void ctl_authority_undo(struct ctl *ctl, const uint8_t uuid[UUID_SIZE]);
+/* ctl-give.c: operand 0, a file of this host's, becomes one of the authority's;
+ * or that is finished where it was cut short. *nv: released, to be closed by the
+ * caller, also after an error; NULL: not opened. */
+int ctl_give(struct ctl *ctl, const struct ctl_protector *p,
+    const char *label, struct nvram **nv, struct err *err);
 /* Certificates by the authority's CA for EKs of the plan's VM. */
 void ctl_authority_certify(struct ctl *ctl, struct manufacture_plan *plan);
 /* A descriptor's number; the text is ERR_USAGE where it is none. */

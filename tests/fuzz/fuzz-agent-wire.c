@@ -23,7 +23,7 @@ static bool right_ids;
 
 /* 1 HELLO, 2 ATTACH or the request, and so on: ids count from one. */
 static int
-connect_here(void *arg, int *fd, struct err *err)
+connect_here(void *arg, bool wait, int *fd, struct err *err)
 {
 	static uint8_t bytes[AGENT_WIRE_MAX + 64];
 	const uint8_t *at;
@@ -32,6 +32,7 @@ connect_here(void *arg, int *fd, struct err *err)
 	int ends[2];
 
 	(void)arg;
+	(void)wait;
 	*fd = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) < 0)
 		return err_set(err, ERR_CLOSED, "no socket");

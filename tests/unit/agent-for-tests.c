@@ -100,12 +100,13 @@ serve(void *arg)
 }
 
 static int
-connect_here(void *arg, int *fd, struct err *err)
+connect_here(void *arg, bool wait, int *fd, struct err *err)
 {
 	pthread_t thread;
 	int ends[2];
 
 	(void)arg;
+	(void)wait;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
 	    pthread_create(&thread, NULL, serve,
 	    (void *)(intptr_t)ends[1]) != 0)

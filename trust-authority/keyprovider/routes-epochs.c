@@ -110,9 +110,12 @@ change(struct about *a, enum epoch_step (*step)(struct about *a),
 		    &a->record, &version, err);
 		if (rc == ERR_NOTFOUND)
 			return blame(a->answer, "epoch", err_set(err, rc,
-			    "the VM %s is known, but no epoch of it: its "
-			    "creation was not finished; destroy and create "
-			    "its vTPM again", a->asked.text));
+			    "the VM %s is known, but no epoch of it: what made "
+			    "it was cut short. If its vTPM is an older one "
+			    "that was to be given to the authority, finish "
+			    "that on the same host: vtpmctl protector add FILE "
+			    "authority. A vTPM that was never used is "
+			    "destroyed and created again", a->asked.text));
 		if (rc < 0)
 			return rc;
 		*done = step(a);

@@ -211,25 +211,54 @@ is_granted(struct access *a, uid_t uid, const uint8_t vm[UUID_SIZE],
 	return found;
 }
 
-static bool
-is_owner(struct access *a, uid_t uid, const uint8_t vm[UUID_SIZE])
+/* ERR_NOTFOUND: nobody had it made here. */
+static int
+read_owner(struct access *a, const uint8_t vm[UUID_SIZE], uint32_t *owner)
 {
 	char name[UUID_TEXT_SIZE];
 	uint8_t *data = NULL;
 	size_t size = 0;
 	struct buf in;
-	uint32_t owner = 0;
-	bool is;
+	int rc;
 
 	uuid_format(vm, name);
-	if (state_file_read(&a->owners, name, OWNER_SIZE, &data, &size,
-	    NULL) < 0)
-		return false;
+	if ((rc = state_file_read(&a->owners, name, OWNER_SIZE, &data, &size,
+	    NULL)) < 0)
+		return rc;
 	in = buf_reader(data, size);
-	is = buf_get_u32be(&in, &owner) == 0 && buf_left(&in) == 0 &&
-	    owner == uid;
+	if (buf_get_u32be(&in, owner) < 0 || buf_left(&in) != 0)
+		rc = ERR_FORMAT;
 	free(data);
-	return is;
+	return rc;
+}
+
+static bool
+is_owner(struct access *a, uid_t uid, const uint8_t vm[UUID_SIZE])
+{
+	uint32_t owner;
+
+	return read_owner(a, vm, &owner) == 0 && owner == uid;
+}
+
+bool
+access_is_free(struct access *a, uid_t uid, const uint8_t vm[UUID_SIZE])
+{
+	uint32_t owner;
+	int rc = read_owner(a, vm, &owner);
+
+	return rc == ERR_NOTFOUND || (rc == 0 && owner == uid);
+}
+
+bool
+access_has_rule(struct access *a, uid_t uid)
+{
+	bool found = uid == 0;
+
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; !found && i < a->rules.count; i++)
+		found = a->rules.rule[i].uid == uid;
+	pthread_mutex_unlock(&a->lock);
+	return found;
 }
 
 int

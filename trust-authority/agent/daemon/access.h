@@ -28,6 +28,11 @@ int access_check(struct access *a, uid_t uid, const uint8_t vm[UUID_SIZE],
     struct err *err);
 int access_check_create(struct access *a, uid_t uid,
     const uint8_t vm[UUID_SIZE], struct err *err);
+/* Whether no other user than this one had the VM made. */
+bool access_is_free(struct access *a, uid_t uid, const uint8_t vm[UUID_SIZE]);
+/* Whether a rule names this user; one whose VMs were made here need not have
+ * any. */
+bool access_has_rule(struct access *a, uid_t uid);
 /* That this user had the VM made. */
 int access_record(struct access *a, uid_t uid, const uint8_t vm[UUID_SIZE],
     struct err *err);

@@ -64,7 +64,7 @@ seal_new(struct kmxa *k)
 		uuid_format(vm, name);
 		/* Trust may have been lost meanwhile. */
 		if (rc == 0 && trust_state(k->trust) != TRUST_ATTESTED) {
-			kept_drop(keys_kept(k->keys), vm);
+			keys_drop(k->keys, vm);
 			continue;
 		}
 		if (rc == 0) {

@@ -75,6 +75,15 @@ find(const json_t *list, size_t likely, const uint8_t vm[UUID_SIZE])
 	return NULL;
 }
 
+static void
+lose(struct kmxa *k, const struct lease *lease, const char *why)
+{
+	kmxa_vm_lock(k, lease->vm);
+	leases_lost(k->leases, lease->vm, lease->epoch, lease->instance,
+	    AGENT_FAULT_EPOCH, why);
+	kmxa_vm_unlock(k, lease->vm);
+}
+
 int
 leases_ask_some(struct kmxa *k, const struct lease *leases, size_t count,
     struct err *err)
@@ -89,8 +98,7 @@ leases_ask_some(struct kmxa *k, const struct lease *leases, size_t count,
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		one = find(list, i, leases[i].vm);
 		if (strcmp(text_of(one, "state"), "lost") == 0)
-			leases_lost(k->leases, leases[i].vm,
-			    AGENT_FAULT_EPOCH, text_of(one, "reason"));
+			lose(k, &leases[i], text_of(one, "reason"));
 		else if (strcmp(text_of(one, "state"), "unknown") == 0)
 			log_event(LOG_LEVEL_WARNING, "agent.lease_unknown",
 			    "vm=%s reason=\"%s\"", text_of(one, "vm"),

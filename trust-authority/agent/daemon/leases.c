@@ -176,6 +176,7 @@ leases_gone(struct leases *l, uint64_t connection)
 
 void
 leases_lost(struct leases *l, const uint8_t vm[UUID_SIZE],
+    uint64_t epoch, const uint8_t instance[LEASES_INSTANCE_SIZE],
     enum agent_fault fault, const char *why)
 {
 	struct lease lost = { 0 };
@@ -184,7 +185,7 @@ leases_lost(struct leases *l, const uint8_t vm[UUID_SIZE],
 
 	pthread_mutex_lock(&l->lock);
 	at = place_of(l, vm);
-	if (*at != NULL) {
+	if (is_instance(*at, instance) && (*at)->lease.epoch == epoch) {
 		lost = (*at)->lease;
 		remove_at(l, at);
 	}

@@ -42,8 +42,12 @@ bool leases_left(struct leases *l, const uint8_t vm[UUID_SIZE],
     uint8_t instance[LEASES_INSTANCE_SIZE]);
 /* A connection has ended. */
 void leases_gone(struct leases *l, uint64_t connection);
-/* The VM's epoch is another's: its connection is told. */
+/* The VM's epoch is another's: its connection is told. which is as it was when
+ * the authority was asked: a VM that was closed and opened since has another
+ * epoch, and has lost nothing. With the VM's lock, so that no release of it is
+ * on the way. */
 void leases_lost(struct leases *l, const uint8_t vm[UUID_SIZE],
+    uint64_t epoch, const uint8_t instance[LEASES_INSTANCE_SIZE],
     enum agent_fault fault, const char *why);
 /* How long a lease is, as the authority has just said. */
 void leases_set_seconds(struct leases *l, uint32_t seconds);

@@ -61,6 +61,12 @@ acquire_alone(struct kmxa *k, const struct owner_claim *c,
 	uuid_format(c->vm, name);
 	why->open = false;
 	why->fault = AGENT_FAULT_EPOCH;
+	/* A verdict came while kmxd was asked; what it wiped may have been
+	 * read before. */
+	if (trust_is_lost(k->trust)) {
+		why->fault = AGENT_FAULT_HOST;
+		return err_append(err, "; and the authority refuses this host");
+	}
 	if (leases_is_held(k->leases, c->vm, c->instance))
 		return err_set(err, ERR_BUSY, "VM %s runs on this host "
 		    "already", name);
@@ -94,46 +100,50 @@ lose(struct kmxa *k, const struct kept_record *r, const struct owner_why *why,
 	    "epoch=%llu fault=%s error=\"%s\"", name,
 	    (unsigned long long)r->epoch, agent_fault_name(
 	    (uint8_t)why->fault), err->text);
-	leases_lost(k->leases, r->vm, AGENT_FAULT_EPOCH, err->text);
+	leases_lost(k->leases, r->vm, r->epoch, r->instance,
+	    AGENT_FAULT_EPOCH, err->text);
 	keys_drop(k->keys, r->vm);
 }
 
-/* With the VM's lock. Whether the authority knows all now. */
-static bool
-reconcile(struct kmxa *k, struct kept_record *r)
+/* With the VM's lock. 0: the authority knows all now, or has given the VM to
+ * another, and the record is not owned any more. Else why it could not be told;
+ * why->open says whether that is for want of somebody who decides. */
+static int
+reconcile(struct kmxa *k, struct kept_record *r, struct owner_why *why,
+    struct err *err)
 {
-	struct owner_why why;
-	struct err err = { 0 };
 	char name[UUID_TEXT_SIZE];
 	int rc;
 
 	if (!r->dirty)
-		return true;
-	rc = owner_tell(k, r, &why, &err);
+		return 0;
+	rc = owner_tell(k, r, why, err);
 	uuid_format(r->vm, name);
 	if (rc == 0) {
 		leases_known(k->leases, r->vm);
 		log_event(LOG_LEVEL_INFO, "agent.reconciled", "vm=%s "
 		    "epoch=%llu", name, (unsigned long long)r->epoch);
 	} else if (rc == ERR_STALE ||
-	    (rc == ERR_BUSY && why.fault == AGENT_FAULT_EPOCH)) {
-		rc = ERR_STALE;
-		lose(k, r, &why, &err);
+	    (rc == ERR_BUSY && why->fault == AGENT_FAULT_EPOCH)) {
+		lose(k, r, why, err);
 		r->owned = r->dirty = false;
-	} else if (!why.open)
+		rc = 0;
+	} else if (!why->open)
 		log_warning("VM %s: the authority does not take what was "
-		    "granted here yet: %s", name, err.text);
-	return rc == 0 || rc == ERR_STALE;
+		    "granted here yet: %s", name, err->text);
+	return rc;
 }
 
 void
 owner_reconcile(struct kmxa *k, const uint8_t vm[UUID_SIZE])
 {
+	struct owner_why why;
+	struct err err = { 0 };
 	struct kept_record r;
 
 	kmxa_vm_lock(k, vm);
 	if (record_load(k, vm, &r))
-		(void)reconcile(k, &r);
+		(void)reconcile(k, &r, &why, &err);
 	kmxa_vm_unlock(k, vm);
 }
 
@@ -143,17 +153,13 @@ acquire(struct kmxa *k, const struct owner_claim *c, uint64_t connection,
 {
 	struct kept_record r;
 	bool kept = record_load(k, c->vm, &r);
-	struct err down = { 0 };
-	int rc;
+	int rc = 0;
 
-	if (kept && !reconcile(k, &r) && r.owned) {
-		(void)err_set(&down, ERR_CLOSED, "it has not heard yet of "
-		    "what was granted here");
-		if (err != NULL)
-			*err = down;
-		return acquire_alone(k, c, &r, connection, grant, why, err);
-	}
-	rc = owner_call_acquire(k, c, grant, why, err);
+	if (kept && (rc = reconcile(k, &r, why, err)) < 0)
+		(void)err_prefix(err, "it has not heard yet of what was "
+		    "granted here");
+	if (rc == 0)
+		rc = owner_call_acquire(k, c, grant, why, err);
 	if (rc < 0 && why->open && kept)
 		return acquire_alone(k, c, &r, connection, grant, why, err);
 	if (rc < 0)
@@ -197,6 +203,7 @@ tell_step(struct kmxa *k, const struct owner_claim *c,
 {
 	struct kept_record r;
 	bool kept = record_load(k, c->vm, &r) && is_about(&r, c);
+	struct err ignored = { 0 };
 	int rc = 0;
 
 	*why = (struct owner_why){ .fault = AGENT_FAULT_AGENT };
@@ -204,7 +211,8 @@ tell_step(struct kmxa *k, const struct owner_claim *c,
 		change(&r, c);
 		if ((rc = record_save(k, &r, err)) < 0)
 			return rc;
-		if (!reconcile(k, &r))
+		/* Told later: what runs goes on. */
+		if (reconcile(k, &r, why, &ignored) < 0)
 			return 0;
 		if (!r.owned) {
 			why->fault = AGENT_FAULT_EPOCH;

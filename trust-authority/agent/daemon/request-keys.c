@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "trust-authority/agent/daemon/keeper.h"
 #include "trust-authority/agent/daemon/kmxd.h"
+#include "trust-authority/agent/daemon/owner-calls.h"
 #include "trust-authority/agent/daemon/request.h"
 
 #define NAME_ROOM 128
@@ -34,6 +35,21 @@ blame(struct request *r, int rc)
 	return rc;
 }
 
+/* Whether a VM that is there can be the one that this very request made: nobody
+ * has begun to use it, and nobody else had it made here. Whoever may make VMs
+ * must not get another's by naming it while a node is in trouble. */
+static bool
+is_unused(const struct request *r)
+{
+	struct owner_claim none = { .epoch = 0 };
+	struct owner_why why;
+
+	memcpy(none.vm, r->q.uuid, UUID_SIZE);
+	return access_is_free(r->k->access, r->peer.uid, r->q.uuid) &&
+	    owner_call_check(r->k, &none, &why, NULL) == ERR_NOTFOUND &&
+	    why.fault == AGENT_FAULT_EPOCH;
+}
+
 int
 request_vm_create(struct request *r, struct err *err)
 {
@@ -55,7 +71,7 @@ request_vm_create(struct request *r, struct err *err)
 	rc = kmxd_call(r->k, &c, &answer, err);
 	r->fault = answer.fault;
 	/* Of one whose answer was lost the next try finds it there. */
-	if (rc == ERR_EXISTS && answer.http.maybe_done)
+	if (rc == ERR_EXISTS && answer.http.maybe_done && is_unused(r))
 		rc = 0;
 	kmxd_answer_reset(&answer);
 	if (rc < 0)
@@ -146,7 +162,11 @@ from_authority(struct request *r, const uint8_t hash[KEYS_HASH_SIZE],
 	if (rc < 0)
 		return rc;
 	keys_put(r->k->keys, r->q.uuid, hash, r->key, true);
-	keeper_wake(r->k);
+	/* A verdict that came meanwhile has wiped what there was before. */
+	if (trust_is_lost(r->k->trust))
+		keys_drop(r->k->keys, r->q.uuid);
+	else
+		keeper_wake(r->k);
 	return 0;
 }
 
@@ -160,8 +180,10 @@ from_kept(struct request *r, const uint8_t hash[KEYS_HASH_SIZE],
 
 	rc = keys_get(r->k->keys, r->q.uuid, hash, &r->key, &why);
 	/* Trust may have been lost while the TPM worked. */
-	if (rc == 0 && trust_state(r->k->trust) != TRUST_REFUSED &&
-	    trust_state(r->k->trust) != TRUST_REVOKED) {
+	if (rc == 0 && trust_is_lost(r->k->trust))
+		rc = err_set(&why, ERR_REFUSED, "the authority refuses this "
+		    "host now");
+	if (rc == 0) {
 		uuid_format(r->q.uuid, vm);
 		log_event(LOG_LEVEL_WARNING, "agent.kept_key_used", "vm=%s "
 		    "uid=%u error=\"%s\"", vm, (unsigned)r->peer.uid,

@@ -15,6 +15,7 @@ struct request {
 	struct sock_peer peer;
 	struct agent_message q;		/* points into data */
 	bool slow;
+	bool quiet;			/* its failure is not logged */
 
 	/* What the answer points to; released after it was written. */
 	struct agent_message a;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "trust-authority/agent/daemon/request.h"
@@ -11,10 +12,14 @@
 #define WORKERS 32		/* each may wait for the authority */
 #define SLOW_WORKERS 4		/* each may wait for the TPM */
 #define QUEUE_MAX 4096
+/* A second, about what anybody on the host can cause. */
+#define LINES_MAX 50
 
 struct requests {
 	struct kmxa *k;
 	struct http_work *work, *slow;
+	time_t second;
+	unsigned int lines;		/* in that second */
 };
 
 enum {
@@ -75,6 +80,8 @@ set_failure(struct request *r, int rc, const struct err *err)
 		.fault = (uint8_t)(r->fault != AGENT_FAULT_NONE ? r->fault :
 		AGENT_FAULT_AGENT), .text = { (const uint8_t *)err->text,
 		strlen(err->text) } };
+	if (r->quiet)
+		return;
 	log_event(LOG_LEVEL_INFO, "agent.request_failed", "request=%s uid=%u "
 	    "pid=%d fault=%s code=%s error=\"%s\"",
 	    agent_type_name(r->q.type), (unsigned)r->peer.uid,
@@ -102,12 +109,23 @@ answer(struct request *r, int rc, struct err *err)
 		r->fault = AGENT_FAULT_AGENT;
 		set_failure(r, too.code, &too);
 	}
-	if (data != NULL && w.pos == 0) {
-		free(data);
-		data = NULL;
-	}
 	sock_answer(r->k->sock, r->peer.connection, data, w.pos);
 	request_free(r);
+}
+
+bool
+requests_may_log(struct requests *all)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec != all->second)
+		all->lines = 0;
+	all->second = now.tv_sec;
+	if (all->lines++ == LINES_MAX)
+		log_event(LOG_LEVEL_WARNING, "agent.lines_left_out",
+		    "max_per_second=%d", LINES_MAX);
+	return all->lines <= LINES_MAX;
 }
 
 static int
@@ -133,10 +151,8 @@ static void
 run(struct request *r)
 {
 	struct err err = { 0 };
-	int rc = check_access(r, &err);
+	int rc = types[r->q.type].run(r, &err);
 
-	if (rc == 0)
-		rc = types[r->q.type].run(r, &err);
 	if (rc != REQUEST_SLOW) {
 		answer(r, rc, &err);
 		return;
@@ -194,14 +210,15 @@ requests_free(struct requests *r)
 
 int
 requests_take(struct requests *all, const struct sock_peer *peer,
-    const uint8_t *data, size_t size, struct err *err)
+    const uint8_t *data, size_t size, bool *allowed, struct err *err)
 {
 	struct request *r;
-	struct err busy = { 0 };
+	struct err why = { 0 };
 	unsigned int flags;
 	struct buf in;
 	int rc;
 
+	*allowed = false;
 	if (size > AGENT_WIRE_MAX)
 		return err_set(err, ERR_FORMAT, "a message of %zu bytes", size);
 	if ((r = calloc(1, sizeof(*r) + size)) == NULL)
@@ -219,11 +236,18 @@ requests_take(struct requests *all, const struct sock_peer *peer,
 	}
 	flags = types[r->q.type].flags;
 	r->slow = (flags & SLOW) != 0;
+	/* Here, so that who may not takes no worker from those who may. */
+	if ((rc = check_access(r, &why)) < 0) {
+		r->quiet = !requests_may_log(all);
+		answer(r, rc, &why);
+		return 0;
+	}
+	*allowed = (flags & (AT_ONCE | NO_VM)) == 0;
 	if (flags & AT_ONCE)
 		run(r);
 	else if (http_work_add(r->slow ? all->slow : all->work, run_fast,
 	    r) < 0)
-		answer(r, err_set(&busy, ERR_BUSY, "the agent has too much to "
-		    "do: try again"), &busy);
+		answer(r, err_set(&why, ERR_BUSY, "the agent has too much to "
+		    "do: try again"), &why);
 	return 0;
 }

@@ -12,8 +12,12 @@ int requests_new(struct kmxa *k, struct requests **out, struct err *err);
 void requests_free(struct requests *r);
 
 /* Takes a message (a copy); its answer goes to sock_answer, soon or later.
- * ERR_FORMAT: it is none, and gets no answer. */
+ * *allowed: it is about a VM, and its sender may. ERR_FORMAT: it is none, and
+ * gets no answer. From the loop alone, as the next. */
 int requests_take(struct requests *r, const struct sock_peer *peer,
-    const uint8_t *data, size_t size, struct err *err);
+    const uint8_t *data, size_t size, bool *allowed, struct err *err);
+/* Whether a line about what anybody could send may be logged: so many in a
+ * second. */
+bool requests_may_log(struct requests *r);
 
 #endif

@@ -17,6 +17,7 @@
 
 #define CONNECTIONS_MAX 8192
 #define CONNECTIONS_PER_UID 2048	/* all vtpmd may be one user */
+#define STRANGERS_MAX 64		/* of a user that nothing is known of */
 #define REQUESTS_MAX 16			/* of a connection at a time */
 #define OUT_MAX 64			/* messages that it does not read */
 
@@ -40,6 +41,7 @@ struct connection {
 	int fd;
 	struct event *in, *out;
 	bool reading, writing;
+	bool known;			/* it may have some VM, or make one */
 	size_t under_way;
 	struct queue waiting;		/* to be sent */
 };
@@ -120,14 +122,17 @@ connection_find(struct sock *s, uint64_t id)
 	return c;
 }
 
-static size_t
-count_of_uid(struct sock *s, uid_t uid)
+static bool
+is_too_many(struct sock *s, uid_t uid, bool known)
 {
-	size_t n = 0;
+	size_t n = 0, strangers = 0;
 
-	for (struct connection *c = s->first; c != NULL; c = c->next)
+	for (struct connection *c = s->first; c != NULL; c = c->next) {
 		n += c->peer.uid == uid;
-	return n;
+		strangers += c->peer.uid == uid && !c->known;
+	}
+	return uid != 0 && (s->count >= CONNECTIONS_MAX ||
+	    n >= CONNECTIONS_PER_UID || (!known && strangers >= STRANGERS_MAX));
 }
 
 /* Reads while not too much is under way, writes while something waits. */
@@ -183,6 +188,7 @@ on_in(evutil_socket_t fd, short what, void *arg)
 	static uint8_t data[AGENT_WIRE_MAX + 1];
 	struct connection *c = arg;
 	struct err err = { 0 };
+	bool allowed;
 	ssize_t n;
 
 	(void)what;
@@ -195,13 +201,15 @@ on_in(evutil_socket_t fd, short what, void *arg)
 	}
 	c->under_way++;
 	if (requests_take(c->sock->requests, &c->peer, data, (size_t)n,
-	    &err) < 0) {
-		log_event(LOG_LEVEL_WARNING, "agent.bad_message", "uid=%u "
-		    "pid=%d error=\"%s\"", (unsigned)c->peer.uid,
-		    (int)c->peer.pid, err.text);
+	    &allowed, &err) < 0) {
+		if (requests_may_log(c->sock->requests))
+			log_event(LOG_LEVEL_WARNING, "agent.bad_message",
+			    "uid=%u pid=%d error=\"%s\"",
+			    (unsigned)c->peer.uid, (int)c->peer.pid, err.text);
 		connection_end(c);
 		return;
 	}
+	c->known = c->known || allowed;
 	arm(c);
 }
 
@@ -211,6 +219,7 @@ connection_new(struct sock *s, int fd, struct err *err)
 	struct connection *c = calloc(1, sizeof(*c));
 	struct ucred cred;
 	socklen_t size = sizeof(cred);
+	bool known;
 
 	if (c == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
@@ -218,8 +227,8 @@ connection_new(struct sock *s, int fd, struct err *err)
 		free(c);
 		return err_sys(err, errno, "cannot tell who connects");
 	}
-	if (cred.uid != 0 && (s->count >= CONNECTIONS_MAX ||
-	    count_of_uid(s, cred.uid) >= CONNECTIONS_PER_UID)) {
+	known = access_has_rule(s->k->access, cred.uid);
+	if (is_too_many(s, cred.uid, known)) {
 		free(c);
 		return err_set(err, ERR_BUSY, "user %u has too many "
 		    "connections", (unsigned)cred.uid);
@@ -233,6 +242,7 @@ connection_new(struct sock *s, int fd, struct err *err)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	}
 	c->sock = s;
+	c->known = known;
 	c->fd = fd;
 	c->peer = (struct sock_peer){ ++s->last, cred.uid, cred.pid };
 	c->next = s->first;
@@ -303,12 +313,29 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* In no more memory than it needs: it may wait long for who does not read. A
+ * secret stays nowhere else. Releases data. */
+static uint8_t *
+fitted(uint8_t *data, size_t size)
+{
+	uint8_t *copy = data != NULL && size > 0 ? malloc(size) : NULL;
+
+	if (copy != NULL)
+		memcpy(copy, data, size);
+	if (data != NULL)
+		cleanse(data, size);
+	free(data);
+	return copy;
+}
+
 static void
 post(struct sock *s, uint64_t connection, bool answer, uint8_t *data,
     size_t size)
 {
 	struct message *m = calloc(1, sizeof(*m));
 	uint64_t one = 1;
+
+	data = fitted(data, size);
 
 	if (m == NULL) {
 		/* The other end waits for ever, which it does not. */

@@ -220,6 +220,14 @@ trust_state(struct trust *t)
 	return state;
 }
 
+bool
+trust_is_lost(struct trust *t)
+{
+	enum trust_state state = trust_state(t);
+
+	return state == TRUST_REFUSED || state == TRUST_REVOKED;
+}
+
 json_t *
 trust_json(struct trust *t)
 {

@@ -52,6 +52,8 @@ struct host_token *trust_last_token(struct trust *t);
 /* Why the verdict refused; "" where it did not. */
 void trust_reason(struct trust *t, char reason[TRUST_TEXT_MAX]);
 enum trust_state trust_state(struct trust *t);
+/* Refused, by a verdict or for the host itself: not merely out of touch. */
+bool trust_is_lost(struct trust *t);
 const char *trust_state_name(enum trust_state state);
 /* host, group, state, reason, policy, token_expires. */
 json_t *trust_json(struct trust *t);
