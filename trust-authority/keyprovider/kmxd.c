@@ -99,7 +99,7 @@ tick(void *service)
 	(void)kek_cache_expire(k->keks);
 	if (token_source_refresh(k->tokens, &err) < 0)
 		log_debug("%s", err.text);
-	kms_check(k->kms);
+	kms_check(k->kms, k->alarms);
 	vm_finish_all(k);
 }
 
