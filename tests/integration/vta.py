@@ -30,6 +30,7 @@ class Service:
     def __init__(self, name, config, log, ready):
         self.name, self.config, self.log = name, config, log
         self.ready, self.p = ready, None
+        self.env = {}
         Service.all.append(self)
 
     def start(self):
@@ -37,7 +38,8 @@ class Service:
         with open(self.log, "ab") as out:
             self.p = subprocess.Popen(
                 [program(self.name), "--config", self.config],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=CLEAN)
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                env={**CLEAN, **self.env})
         end = time.monotonic() + TIMEOUT
         while not re.search(self.ready, self.logged(at)):
             if self.p.poll() is not None or time.monotonic() > end:

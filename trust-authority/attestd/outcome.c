@@ -301,9 +301,10 @@ outcome_answer(struct attestd *d, struct finish *f, struct http_answer *a,
 
 	if ((rc = issue(d, f, &token, err)) < 0)
 		return rc;
-	a->json = json_pack("{sb ss sI ss ss ss sO* sI}", "accepted",
+	a->json = json_pack("{sb ss sI sI ss ss ss sO* sI}", "accepted",
 	    f->after.token_expires != 0, "token", token, "expires",
-	    (json_int_t)f->claims.expires, "host", f->id.host.name, "group",
+	    (json_int_t)f->claims.expires, "time",
+	    (json_int_t)attestd_now(), "host", f->id.host.name, "group",
 	    f->id.host.group, "policy", f->claims.policy, "verdict",
 	    verdict_json(f->verdict), "attest_again",
 	    (json_int_t)again_after(f));

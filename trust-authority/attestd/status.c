@@ -130,7 +130,11 @@ HANDLER(jwks_handle)
 	struct attestd *d = ctx;
 
 	(void)r;
-	if ((a->json = signing_jwks(d->signing)) == NULL)
+	/* Beside the keys (RFC 7517, 5): by it others find out that their
+	 * clock is another. */
+	if ((a->json = signing_jwks(d->signing)) == NULL ||
+	    json_object_set_new(a->json, "time",
+	    json_integer(attestd_now())) < 0)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	return 0;
 }

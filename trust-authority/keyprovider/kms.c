@@ -256,7 +256,7 @@ judge_one(const struct kms *k, struct alarms *alarms)
 {
 	struct kmip_node_status nodes[KMIP_NODES_MAX];
 	size_t count = kmip_status(k->client, nodes, KMIP_NODES_MAX);
-	char object[OBJECT_SIZE], text[ERR_TEXT_MAX + 128];
+	char object[OBJECT_SIZE], text[KMIP_TEXT_SIZE + ERR_TEXT_MAX + 128];
 	size_t down = 0, up = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -268,8 +268,8 @@ judge_one(const struct kms *k, struct alarms *alarms)
 		alarm_clear(alarms, UNREACHABLE, object);
 	if (down < count)
 		return;
-	snprintf(text, sizeof(text), "%s%s. Keys that are held go on; no "
-	    "other can be got", nodes[0].error, count > 1 ?
+	snprintf(text, sizeof(text), "%s: %s%s. Keys that are held go on; "
+	    "no other can be got", nodes[0].name, nodes[0].error, count > 1 ?
 	    ", and the other nodes do not answer either" : "");
 	alarm_raise(alarms, UNREACHABLE, object, text);
 }

@@ -24,8 +24,12 @@ struct token_source {
 	const char *url[URLS_MAX];
 	size_t url_count;
 	pthread_mutex_t fetching;	/* one at a time */
-	pthread_rwlock_t lock;		/* of keys */
+	pthread_rwlock_t lock;		/* of what follows */
 	struct token_keys *keys;	/* NULL: never got any */
+	/* vta-attestd's clock less CLOCK_MONOTONIC, so that a clock of ours
+	 * that is set shows at once. */
+	int64_t theirs;
+	bool theirs_known;
 	int64_t tried, got;		/* seconds of CLOCK_MONOTONIC; 0 */
 	bool failing;
 };
@@ -82,7 +86,7 @@ token_source_free(struct token_source *s)
 
 static int
 fetch_from(struct token_source *s, const char *base, struct token_keys **out,
-    struct err *err)
+    int64_t *clock, struct err *err)
 {
 	struct http_reply reply = { 0 };
 	char url[600];
@@ -96,6 +100,7 @@ fetch_from(struct token_source *s, const char *base, struct token_keys **out,
 	rc = http_client_call(s->client, &call, &reply, err);
 	if (rc == 0)
 		rc = token_keys_read_jwks(reply.json, out, err);
+	*clock = json_integer_value(json_object_get(reply.json, "time"));
 	http_reply_reset(&reply);
 	return rc;
 }
@@ -104,11 +109,12 @@ static int
 fetch(struct token_source *s, struct err *err)
 {
 	struct token_keys *keys = NULL, *old;
+	int64_t clock = 0;
 	int rc = ERR_CLOSED;
 
 	s->tried = monotonic();
 	for (size_t i = 0; rc < 0 && i < s->url_count; i++)
-		rc = fetch_from(s, s->url[i], &keys, err);
+		rc = fetch_from(s, s->url[i], &keys, &clock, err);
 	if (rc < 0) {
 		if (!s->failing)
 			log_event(LOG_LEVEL_WARNING, "tokens.no-key-set",
@@ -124,20 +130,41 @@ fetch(struct token_source *s, struct err *err)
 	pthread_rwlock_wrlock(&s->lock);
 	old = s->keys;
 	s->keys = keys;
+	s->theirs_known = clock > 0 && clock < INT64_C(1) << 40;
+	s->theirs = s->theirs_known ? clock - monotonic() : 0;
 	pthread_rwlock_unlock(&s->lock);
 	token_keys_free(old);
 	return 0;
+}
+
+/* With the lock. */
+static int64_t
+ahead(const struct token_source *s)
+{
+	return s->theirs_known ? time(NULL) - monotonic() - s->theirs : 0;
+}
+
+int64_t
+token_source_ahead(struct token_source *s)
+{
+	int64_t seconds;
+
+	pthread_rwlock_rdlock(&s->lock);
+	seconds = ahead(s);
+	pthread_rwlock_unlock(&s->lock);
+	return seconds;
 }
 
 int
 token_source_refresh(struct token_source *s, struct err *err)
 {
 	int64_t now = monotonic();
+	bool soon = llabs(token_source_ahead(s)) > TOKEN_SKEW;
 	int rc = 0;
 
 	pthread_mutex_lock(&s->fetching);
 	if (s->tried == 0 || (now - s->tried >= RETRY_SECONDS && (s->failing ||
-	    now - s->got >= REFRESH_SECONDS)))
+	    soon || now - s->got >= REFRESH_SECONDS)))
 		rc = fetch(s, err);
 	pthread_mutex_unlock(&s->fetching);
 	return rc;
@@ -174,6 +201,7 @@ token_source_verify(struct token_source *s, const char *token,
     struct err *err)
 {
 	char kid[JWK_THUMBPRINT_SIZE + 1];
+	long long seconds;
 	int rc;
 
 	if ((rc = jws_kid(token, TOKEN_TYP, kid, err)) < 0)
@@ -187,6 +215,10 @@ token_source_verify(struct token_source *s, const char *token,
 	else
 		rc = token_verify(s->keys, token, s->issuer, audience, now,
 		    claims, err);
+	if (rc == ERR_REFUSED && llabs(seconds = ahead(s)) > TOKEN_SKEW)
+		err_append(err, ". This vta-kmxd's clock is %lld s %s that of "
+		    "vta-attestd: set the one that is wrong",
+		    llabs(seconds), seconds > 0 ? "ahead of" : "behind");
 	pthread_rwlock_unlock(&s->lock);
 	return rc;
 }
