@@ -178,6 +178,18 @@ commit_once(struct attestd *d, struct finish *f, struct err *err)
 	return rc;
 }
 
+int
+outcome_check_replay(const struct finish *f, struct err *err)
+{
+	int64_t began = f->session.began, last = f->before.session;
+	int64_t future = attestd_now_ms() + INT64_C(1000) * TOKEN_SKEW;
+
+	if (began > last || (last > future && began != last))
+		return 0;
+	return err_set(err, ERR_STALE, "this session, or a later one, has "
+	    "been finished before: a session serves once; attest again");
+}
+
 /* Somebody else has written one of the records. May this go on? */
 static int
 look_again(struct attestd *d, struct finish *f, struct err *err)
@@ -202,11 +214,7 @@ look_again(struct attestd *d, struct finish *f, struct err *err)
 		memset(&f->before, 0, sizeof(f->before));
 		rc = 0;
 	}
-	if (rc == 0 && f->before.session >= f->session.began)
-		rc = err_set(err, ERR_STALE, "this session, or a later one, "
-		    "has been finished before: a session serves once; attest "
-		    "again");
-	return rc;
+	return rc < 0 ? rc : outcome_check_replay(f, err);
 }
 
 static void

@@ -181,6 +181,19 @@ known(struct token_source *s, const char *kid)
 	return found;
 }
 
+/* For a token that is refused though it is signed: the keys' clock may have
+ * been set. */
+static void
+look_at_clock(struct token_source *s)
+{
+	struct err ignored = { 0 };
+
+	pthread_mutex_lock(&s->fetching);
+	if (monotonic() - s->tried >= RETRY_SECONDS)
+		(void)fetch(s, &ignored);
+	pthread_mutex_unlock(&s->fetching);
+}
+
 /* For a key that is not known. A worker that finds another fetching waits for
  * it no more than for a fetch of its own. */
 static void
@@ -215,10 +228,13 @@ token_source_verify(struct token_source *s, const char *token,
 	else
 		rc = token_verify(s->keys, token, s->issuer, audience, now,
 		    claims, err);
-	if (rc == ERR_REFUSED && llabs(seconds = ahead(s)) > TOKEN_SKEW)
+	pthread_rwlock_unlock(&s->lock);
+	if (rc != ERR_REFUSED)
+		return rc;
+	look_at_clock(s);
+	if (llabs(seconds = token_source_ahead(s)) > TOKEN_SKEW)
 		err_append(err, ". This vta-kmxd's clock is %lld s %s that of "
 		    "vta-attestd: set the one that is wrong",
 		    llabs(seconds), seconds > 0 ? "ahead of" : "behind");
-	pthread_rwlock_unlock(&s->lock);
 	return rc;
 }
