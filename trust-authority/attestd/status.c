@@ -95,7 +95,8 @@ HANDLER(status_handle)
 	rc = store_each(d->service.store, KIND_HOST, add_host, &page, err);
 	if (!signing_good(d->signing, attestd_now(), &last) || last.code != 0)
 		(void)add_alarm(page.alarms, "token-keys.failed", "", 0,
-		    last.text);
+		    last.code != 0 ? last.text : "no key signs at this time: "
+		    "was the clock set back?");
 	jwks = signing_jwks(d->signing);
 	a->json = json_pack("{ss so so so so s[{ss ss ss}]}", "authority",
 	    d->config->common.authority.name, "hosts", page.hosts, "unknown",
