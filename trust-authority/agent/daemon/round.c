@@ -197,8 +197,9 @@ expires_here(const json_t *json)
 	int64_t theirs = json_integer_value(json_object_get(json, "time"));
 	long long ahead;
 
-	if (theirs <= 0 || theirs > TIME_MAX || expires < 0 ||
-	    expires > TIME_MAX)
+	if (expires < 0 || expires > TIME_MAX)
+		return 0;
+	if (theirs <= 0 || theirs > TIME_MAX)
 		return expires;
 	ahead = time(NULL) - theirs;
 	if (llabs(ahead) > TOKEN_SKEW)
