@@ -5,7 +5,9 @@ top."""
 import atexit
 import json
 import os
+import pwd
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -30,6 +32,7 @@ class Service:
     def __init__(self, name, config, log, ready):
         self.name, self.config, self.log = name, config, log
         self.ready, self.p = ready, None
+        self.env, self.user = {}, None
         Service.all.append(self)
 
     def start(self):
@@ -37,12 +40,23 @@ class Service:
         with open(self.log, "ab") as out:
             self.p = subprocess.Popen(
                 [program(self.name), "--config", self.config],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=CLEAN)
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                env={**CLEAN, **self.env},
+                preexec_fn=self._as_systemd if self.user else None)
         end = time.monotonic() + TIMEOUT
         while not re.search(self.ready, self.logged(at)):
             if self.p.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"{self.name}: " + self.logged(at))
             time.sleep(0.02)
+
+    def _as_systemd(self):
+        """User and LimitMEMLOCK of the units, as far as it goes here."""
+        most = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (most, most))
+        user = pwd.getpwnam(self.user)
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
 
     def logged(self, at=0):
         with open(self.log, encoding="utf-8", errors="replace") as f:

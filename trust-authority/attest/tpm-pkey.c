@@ -3,8 +3,10 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <stdbool.h>
 #include <string.h>
 
 static const struct tpm_curve curves[] = {
@@ -33,9 +35,18 @@ pkey_make(const char *type, OSSL_PARAM_BLD *bld, EVP_PKEY **out,
 
 	if ((params = OSSL_PARAM_BLD_to_param(bld)) == NULL ||
 	    (ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL)) == NULL ||
-	    EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1) {
+	    EVP_PKEY_fromdata_init(ctx) != 1) {
+		rc = openssl_error(err, "reading a public key");
+		goto out;
+	}
+	if (EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1) {
+		bool ours = ERR_GET_REASON(ERR_peek_last_error()) ==
+		    ERR_R_MALLOC_FAILURE;
+
 		rc = openssl_error(err, "not a valid public key");
+		/* Who sent it is to blame for its bytes. */
+		if (!ours && err != NULL)
+			rc = err->code = ERR_FORMAT;
 		goto out;
 	}
 	*out = key;

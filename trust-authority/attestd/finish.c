@@ -94,15 +94,6 @@ find_host(struct attestd *d, struct finish *f, struct err *err)
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
-static int
-check_replay(const struct finish *f, struct err *err)
-{
-	if (f->session.began > f->before.session)
-		return 0;
-	return err_set(err, ERR_STALE, "this session, or a later one, has "
-	    "been finished before: a session serves once; attest again");
-}
-
 /* That the TPM with the EK also has the AK. */
 static int
 check_activation(const struct finish *f, struct err *err)
@@ -164,7 +155,7 @@ prove(struct attestd *d, struct finish *f, const struct http_request *r,
 
 	if ((rc = read_body(d, f, r, err)) < 0 ||
 	    (rc = find_host(d, f, err)) < 0 ||
-	    (rc = check_replay(f, err)) < 0 ||
+	    (rc = outcome_check_replay(f, err)) < 0 ||
 	    (rc = check_activation(f, err)) < 0)
 		return rc;
 	return check_evidence(f, err);

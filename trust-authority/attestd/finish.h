@@ -38,6 +38,14 @@ int transport_read(const struct field_bytes *der, struct jwk **out,
 int outcome_judge(struct attestd *d, struct finish *f, struct err *err);
 /* or refused before they could judge. */
 void outcome_refuse(struct finish *f, const char *reason);
+/*
+ * A session serves once: it is later than the last that was finished. Where
+ * that one is in the future, a clock was wrong then or is now, and refusing the
+ * host until the clocks meet would help nobody: what is refused then is that
+ * very session, and session_open refuses those of the wrong clock.
+ */
+int outcome_check_replay(const struct finish *f, struct err *err);
+
 /* Into the store, unless a later session has been finished or the host's record
  * has changed meanwhile; and the event, where the state is another. */
 int outcome_commit(struct attestd *d, struct finish *f, struct err *err);

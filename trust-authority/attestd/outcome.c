@@ -184,6 +184,18 @@ commit_once(struct attestd *d, struct finish *f, struct err *err)
 	return rc;
 }
 
+int
+outcome_check_replay(const struct finish *f, struct err *err)
+{
+	int64_t began = f->session.began, last = f->before.session;
+	int64_t future = attestd_now_ms() + INT64_C(1000) * TOKEN_SKEW;
+
+	if (began > last || (last > future && began != last))
+		return 0;
+	return err_set(err, ERR_STALE, "this session, or a later one, has "
+	    "been finished before: a session serves once; attest again");
+}
+
 /* Somebody else has written one of the records. May this go on? */
 static int
 look_again(struct attestd *d, struct finish *f, struct err *err)
@@ -209,11 +221,7 @@ look_again(struct attestd *d, struct finish *f, struct err *err)
 		memset(&f->before, 0, sizeof(f->before));
 		rc = 0;
 	}
-	if (rc == 0 && f->before.session >= f->session.began)
-		rc = err_set(err, ERR_STALE, "this session, or a later one, "
-		    "has been finished before: a session serves once; attest "
-		    "again");
-	return rc;
+	return rc < 0 ? rc : outcome_check_replay(f, err);
 }
 
 static void
@@ -308,9 +316,10 @@ outcome_answer(struct attestd *d, struct finish *f, struct http_answer *a,
 
 	if ((rc = issue(d, f, &token, err)) < 0)
 		return rc;
-	a->json = json_pack("{sb ss sI ss ss ss sO* sI}", "accepted",
+	a->json = json_pack("{sb ss sI sI ss ss ss sO* sI}", "accepted",
 	    f->after.token_expires != 0, "token", token, "expires",
-	    (json_int_t)f->claims.expires, "host", f->id.host.name, "group",
+	    (json_int_t)f->claims.expires, "time",
+	    (json_int_t)attestd_now(), "host", f->id.host.name, "group",
 	    f->id.host.group, "policy", f->claims.policy, "verdict",
 	    verdict_json(f->verdict), "attest_again",
 	    (json_int_t)again_after(f));

@@ -95,7 +95,8 @@ HANDLER(status_handle)
 	rc = store_each(d->service.store, KIND_HOST, add_host, &page, err);
 	if (!signing_good(d->signing, attestd_now(), &last) || last.code != 0)
 		(void)add_alarm(page.alarms, "token-keys.failed", "", 0,
-		    last.text);
+		    last.code != 0 ? last.text : "no key signs at this time: "
+		    "was the clock set back?");
 	jwks = signing_jwks(d->signing);
 	a->json = json_pack("{ss so so so so s[{ss ss ss}]}", "authority",
 	    d->config->common.authority.name, "hosts", page.hosts, "unknown",
@@ -130,7 +131,11 @@ HANDLER(jwks_handle)
 	struct attestd *d = ctx;
 
 	(void)r;
-	if ((a->json = signing_jwks(d->signing)) == NULL)
+	/* Beside the keys (RFC 7517, 5): by it others find out that their
+	 * clock is another. */
+	if ((a->json = signing_jwks(d->signing)) == NULL ||
+	    json_object_set_new(a->json, "time",
+	    json_integer(attestd_now())) < 0)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	return 0;
 }

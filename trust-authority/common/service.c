@@ -160,7 +160,7 @@ tick(void *arg)
 
 	for (;;) {
 		r->program->tick(r->service);
-		clock_gettime(CLOCK_REALTIME, &next);
+		clock_gettime(CLOCK_MONOTONIC, &next);
 		next.tv_sec += r->program->tick_seconds;
 		pthread_mutex_lock(&r->lock);
 		while (!r->ending && pthread_cond_timedwait(&r->end, &r->lock,
@@ -247,11 +247,16 @@ service_main(const struct service_program *program, int argc, char **argv)
 {
 	struct running r = { .program = program, .config = program->config,
 		.service = program->service,
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.end = PTHREAD_COND_INITIALIZER };
+		.lock = PTHREAD_MUTEX_INITIALIZER };
+	pthread_condattr_t attr;
 	struct err err = { 0 };
 	int rc;
 
+	/* A clock that is set neither stops the ticks nor makes them run. */
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r.end, &attr);
+	pthread_condattr_destroy(&attr);
 	(void)log_open("-", program->name, LOG_LEVEL_INFO, NULL);
 	r.service->config = r.config;
 	if ((rc = read_options(&r, argc, argv, &err)) == 1)

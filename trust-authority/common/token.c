@@ -128,7 +128,8 @@ check_times(const struct token_claims *c, const struct token_key *key,
 {
 	if (now >= c->expires + TOKEN_SKEW)
 		return err_set(err, ERR_REFUSED, "the token ended %" PRId64
-		    " s ago: attest again", now - c->expires);
+		    " s ago: attest again; if it is new, compare the clocks",
+		    now - c->expires);
 	if (now + TOKEN_SKEW < c->issued)
 		return err_set(err, ERR_REFUSED, "the token was issued %" PRId64
 		    " s in the future: compare the clocks", c->issued - now);

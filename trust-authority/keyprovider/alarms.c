@@ -12,10 +12,8 @@
 
 #include "base/log.h"
 
-#define ALARMS_MAX 64	/* the oldest goes for a new one */
-
 struct alarm {
-	char name[32], object[65], text[256];
+	char name[32], object[ALARM_OBJECT_SIZE], text[512];
 	int64_t since;		/* 0: none */
 	uint64_t count;
 };
@@ -97,6 +95,22 @@ alarm_clear(struct alarms *a, const char *name, const char *object)
 		return;
 	snprintf(over, sizeof(over), "%s.over", name);
 	log_event(LOG_LEVEL_INFO, over, "object=%s", object);
+}
+
+size_t
+alarm_objects(struct alarms *a, const char *name,
+    char objects[ALARMS_MAX][ALARM_OBJECT_SIZE])
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < ALARMS_MAX; i++)
+		if (a->all[i].since != 0 &&
+		    strcmp(a->all[i].name, name) == 0)
+			memcpy(objects[count++], a->all[i].object,
+			    ALARM_OBJECT_SIZE);
+	pthread_mutex_unlock(&a->lock);
+	return count;
 }
 
 json_t *

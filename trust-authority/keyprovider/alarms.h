@@ -11,6 +11,9 @@
 
 #include "base/err.h"
 
+#define ALARMS_MAX 64	/* the oldest goes for a new one */
+#define ALARM_OBJECT_SIZE 65
+
 struct alarms;
 
 int alarms_new(struct alarms **out, struct err *err);
@@ -22,6 +25,9 @@ void alarm_raise(struct alarms *a, const char *name, const char *object,
     const char *text);
 /* The event is NAME.over. Nothing where there was none. */
 void alarm_clear(struct alarms *a, const char *name, const char *object);
+/* The objects that have this alarm; how many. */
+size_t alarm_objects(struct alarms *a, const char *name,
+    char objects[ALARMS_MAX][ALARM_OBJECT_SIZE]);
 /* [{alarm, object, text, since, count}] */
 json_t *alarms_json(struct alarms *a);
 

@@ -165,7 +165,7 @@ kms_connect(const struct kms_record *r, size_t node, struct kmip **out,
     struct err *err)
 {
 	const char *nodes[KMIP_NODES_MAX];
-	struct kmip_config config = { .nodes = nodes };
+	struct kmip_config config = { .nodes = nodes, .no_reach_events = true };
 	struct shown ca = { .fd = -1 }, cert = { .fd = -1 };
 	struct shown key = { .fd = -1 };
 	int rc;

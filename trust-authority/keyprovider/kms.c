@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "trust-authority/keyprovider/alarms.h"
+
+#define OBJECT_SIZE (NAME_MAX_SIZE + 8)
+#define UNREACHABLE "kms.unreachable"
 
 struct kms {
 	struct kms *next;
@@ -216,8 +220,16 @@ kms_of(const struct kms *k)
 }
 
 static void
-forget_removed(struct kms_table *t, const struct store_list *list)
+alarm_object(const struct kms *k, char out[OBJECT_SIZE])
 {
+	snprintf(out, OBJECT_SIZE, "kms/%s", k->record.name);
+}
+
+static void
+forget_removed(struct kms_table *t, const struct store_list *list,
+    struct alarms *alarms)
+{
+	char object[OBJECT_SIZE];
 	struct kms **at = &t->first;
 
 	pthread_mutex_lock(&t->lock);
@@ -227,16 +239,52 @@ forget_removed(struct kms_table *t, const struct store_list *list)
 		for (size_t i = 0; i < list->count; i++)
 			there |= strcmp(list->records[i].key,
 			    (*at)->record.name) == 0;
-		if (there)
+		if (there) {
 			at = &(*at)->next;
-		else
-			unlist(at);
+			continue;
+		}
+		alarm_object(*at, object);
+		alarm_clear(alarms, UNREACHABLE, object);
+		unlist(at);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* Before the first call nothing is known of a node: what there was stays. */
+static void
+judge_one(const struct kms *k, struct alarms *alarms)
+{
+	struct kmip_node_status nodes[KMIP_NODES_MAX];
+	size_t count = kmip_status(k->client, nodes, KMIP_NODES_MAX);
+	char object[OBJECT_SIZE], text[KMIP_TEXT_SIZE + ERR_TEXT_MAX + 128];
+	size_t down = 0, up = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		down += nodes[i].health == KMIP_DOWN;
+		up += nodes[i].health == KMIP_UP;
+	}
+	alarm_object(k, object);
+	if (up > 0)
+		alarm_clear(alarms, UNREACHABLE, object);
+	if (down < count)
+		return;
+	snprintf(text, sizeof(text), "%s: %s%s. Keys that are held go on; "
+	    "no other can be got", nodes[0].name, nodes[0].error, count > 1 ?
+	    ", and the other nodes do not answer either" : "");
+	alarm_raise(alarms, UNREACHABLE, object, text);
+}
+
 void
-kms_check(struct kms_table *t)
+kms_judge(struct kms_table *t, struct alarms *alarms)
+{
+	pthread_mutex_lock(&t->lock);
+	for (const struct kms *k = t->first; k != NULL; k = k->next)
+		judge_one(k, alarms);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void
+kms_check(struct kms_table *t, struct alarms *alarms)
 {
 	struct store_list list = { 0 };
 	struct err err = { 0 };
@@ -246,7 +294,7 @@ kms_check(struct kms_table *t)
 		log_warning("cannot read which KMSes there are: %s", err.text);
 		return;
 	}
-	forget_removed(t, &list);
+	forget_removed(t, &list, alarms);
 	for (size_t i = 0; i < list.count; i++) {
 		struct kms *k;
 
@@ -257,6 +305,8 @@ kms_check(struct kms_table *t)
 		}
 		(void)kmip_check(k->client);
 		kms_release(t, k);
+		/* The next one may take seconds. */
+		kms_judge(t, alarms);
 	}
 	store_list_reset(&list);
 }

@@ -35,6 +35,7 @@ int kms_connect(const struct kms_record *r, size_t node, struct kmip **out,
     struct err *err);
 #define KMS_ALL_NODES SIZE_MAX
 
+struct alarms;
 struct kms_table;
 struct kms;			/* one of them, held */
 
@@ -51,8 +52,12 @@ void kms_release(struct kms_table *t, struct kms *k);
 struct kmip *kms_client(const struct kms *k);
 const struct kms_record *kms_of(const struct kms *k);
 
-/* Health checks; takes in what the store has now. For a thread of its own. */
-void kms_check(struct kms_table *t);
+/* Health checks, and then kms_judge; takes in what the store has now. For a
+ * thread of its own. */
+void kms_check(struct kms_table *t, struct alarms *alarms);
+/* Raises kms.unreachable for each KMS of which no node answers, clears it for
+ * the others. Never waits for the network. */
+void kms_judge(struct kms_table *t, struct alarms *alarms);
 /* {name: {nodes: [{name, health, since, error}], default}}; all of them, or
  * one. */
 json_t *kms_status(struct kms_table *t, const char *only);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vta-kmxd: gives the keys of VMs to hosts that attest. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -91,6 +92,22 @@ stop(void *service)
 }
 
 static void
+judge_clock(struct kmxd *k)
+{
+	long long ahead = token_source_ahead(k->tokens);
+	char text[160];
+
+	if (llabs(ahead) <= TOKEN_SKEW) {
+		alarm_clear(k->alarms, "clock.differs", "attestd");
+		return;
+	}
+	snprintf(text, sizeof(text), "the clock of this vta-kmxd is %lld s %s "
+	    "that of vta-attestd: tokens are refused. Set the one that is "
+	    "wrong", llabs(ahead), ahead > 0 ? "ahead of" : "behind");
+	alarm_raise(k->alarms, "clock.differs", "attestd", text);
+}
+
+static void
 tick(void *service)
 {
 	struct kmxd *k = service;
@@ -99,8 +116,10 @@ tick(void *service)
 	(void)kek_cache_expire(k->keks);
 	if (token_source_refresh(k->tokens, &err) < 0)
 		log_debug("%s", err.text);
-	kms_check(k->kms);
+	judge_clock(k);
+	kms_check(k->kms, k->alarms);
 	vm_finish_all(k);
+	vm_review_alarms(k);
 }
 
 static size_t

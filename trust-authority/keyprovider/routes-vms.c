@@ -110,6 +110,7 @@ get_status(void *ctx, const struct http_request *request,
 	struct kmxd *k = ctx;
 
 	(void)request, (void)err;
+	kms_judge(k->kms, k->alarms);
 	answer->json = json_pack("{ss so sI sI sI so}", "authority",
 	    k->config->common.authority.name, "kms", kms_status(k->kms, NULL),
 	    "vms", (json_int_t)count_kind(k, VM_KIND), "shredding",

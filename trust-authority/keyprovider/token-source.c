@@ -25,9 +25,13 @@ struct token_source {
 	const char *url[URLS_MAX];
 	size_t url_count;
 	pthread_mutex_t fetching;	/* one at a time */
-	pthread_rwlock_t lock;		/* of keys */
+	pthread_rwlock_t lock;		/* of what follows */
 	struct token_keys *keys;	/* NULL: never got any */
 	struct token_cache *good;	/* by these keys */
+	/* vta-attestd's clock less CLOCK_MONOTONIC, so that a clock of ours
+	 * that is set shows at once. */
+	int64_t theirs;
+	bool theirs_known;
 	int64_t tried, got;		/* seconds of CLOCK_MONOTONIC; 0 */
 	bool failing;
 };
@@ -88,7 +92,7 @@ token_source_free(struct token_source *s)
 
 static int
 fetch_from(struct token_source *s, const char *base, struct token_keys **out,
-    struct err *err)
+    int64_t *clock, struct err *err)
 {
 	struct http_reply reply = { 0 };
 	char url[600];
@@ -102,6 +106,7 @@ fetch_from(struct token_source *s, const char *base, struct token_keys **out,
 	rc = http_client_call(s->client, &call, &reply, err);
 	if (rc == 0)
 		rc = token_keys_read_jwks(reply.json, out, err);
+	*clock = json_integer_value(json_object_get(reply.json, "time"));
 	http_reply_reset(&reply);
 	return rc;
 }
@@ -110,11 +115,12 @@ static int
 fetch(struct token_source *s, struct err *err)
 {
 	struct token_keys *keys = NULL, *old;
+	int64_t clock = 0;
 	int rc = ERR_CLOSED;
 
 	s->tried = monotonic();
 	for (size_t i = 0; rc < 0 && i < s->url_count; i++)
-		rc = fetch_from(s, s->url[i], &keys, err);
+		rc = fetch_from(s, s->url[i], &keys, &clock, err);
 	if (rc < 0) {
 		if (!s->failing)
 			log_event(LOG_LEVEL_WARNING, "tokens.no-key-set",
@@ -132,20 +138,41 @@ fetch(struct token_source *s, struct err *err)
 	old = s->keys;
 	s->keys = keys;
 	token_cache_forget(s->good);
+	s->theirs_known = clock > 0 && clock < INT64_C(1) << 40;
+	s->theirs = s->theirs_known ? clock - monotonic() : 0;
 	pthread_rwlock_unlock(&s->lock);
 	token_keys_free(old);
 	return 0;
+}
+
+/* With the lock. */
+static int64_t
+ahead(const struct token_source *s)
+{
+	return s->theirs_known ? time(NULL) - monotonic() - s->theirs : 0;
+}
+
+int64_t
+token_source_ahead(struct token_source *s)
+{
+	int64_t seconds;
+
+	pthread_rwlock_rdlock(&s->lock);
+	seconds = ahead(s);
+	pthread_rwlock_unlock(&s->lock);
+	return seconds;
 }
 
 int
 token_source_refresh(struct token_source *s, struct err *err)
 {
 	int64_t now = monotonic();
+	bool soon = llabs(token_source_ahead(s)) > TOKEN_SKEW;
 	int rc = 0;
 
 	pthread_mutex_lock(&s->fetching);
 	if (s->tried == 0 || (now - s->tried >= RETRY_SECONDS && (s->failing ||
-	    now - s->got >= REFRESH_SECONDS)))
+	    soon || now - s->got >= REFRESH_SECONDS)))
 		rc = fetch(s, err);
 	pthread_mutex_unlock(&s->fetching);
 	return rc;
@@ -171,6 +198,20 @@ any(struct token_source *s)
 	found = s->keys != NULL;
 	pthread_rwlock_unlock(&s->lock);
 	return found;
+}
+
+/* For a token that is refused though it is signed: the keys' clock may have
+ * been set. */
+static void
+look_at_clock(struct token_source *s)
+{
+	struct err ignored = { 0 };
+
+	if (pthread_mutex_trylock(&s->fetching) != 0)
+		return;
+	if (monotonic() - s->tried >= RETRY_SECONDS)
+		(void)fetch(s, &ignored);
+	pthread_mutex_unlock(&s->fetching);
 }
 
 /* For a key that is not known. Anybody can invent one: where another worker is
@@ -211,16 +252,13 @@ verify_again(struct token_source *s, const char *token, const char *audience,
 	return found;
 }
 
-int
-token_source_verify(struct token_source *s, const char *token,
-    const char *audience, int64_t now, struct token_claims *claims,
-    struct err *err)
+static int
+verify_first(struct token_source *s, const char *token, const char *audience,
+    int64_t now, struct token_claims *claims, struct err *err)
 {
 	char kid[JWK_THUMBPRINT_SIZE + 1];
 	int rc;
 
-	if (verify_again(s, token, audience, now, claims, &rc, err))
-		return rc;
 	if ((rc = jws_kid(token, TOKEN_TYP, kid, err)) < 0)
 		return rc;
 	if (!known(s, kid))
@@ -233,5 +271,25 @@ token_source_verify(struct token_source *s, const char *token,
 	    claims, err)) == 0)
 		token_cache_put(s->good, token, claims, kid);
 	pthread_rwlock_unlock(&s->lock);
+	return rc;
+}
+
+int
+token_source_verify(struct token_source *s, const char *token,
+    const char *audience, int64_t now, struct token_claims *claims,
+    struct err *err)
+{
+	long long seconds;
+	int rc;
+
+	if (!verify_again(s, token, audience, now, claims, &rc, err))
+		rc = verify_first(s, token, audience, now, claims, err);
+	if (rc != ERR_REFUSED)
+		return rc;
+	look_at_clock(s);
+	if (llabs(seconds = token_source_ahead(s)) > TOKEN_SKEW)
+		err_append(err, ". This vta-kmxd's clock is %lld s %s that of "
+		    "vta-attestd: set the one that is wrong",
+		    llabs(seconds), seconds > 0 ? "ahead of" : "behind");
 	return rc;
 }

@@ -388,3 +388,49 @@ vm_finish_all(struct kmxd *k)
 	}
 	store_list_reset(&list);
 }
+
+static void
+review(struct kmxd *k, const char *alarm,
+    bool (*over)(const struct vm *vm))
+{
+	char objects[ALARMS_MAX][ALARM_OBJECT_SIZE];
+	size_t count = alarm_objects(k->alarms, alarm, objects);
+
+	for (size_t i = 0; i < count; i++) {
+		struct vm vm = { 0 };
+		int rc = vm_load(k->service.store, objects[i], &vm, NULL);
+
+		if (rc == ERR_NOTFOUND || (rc == 0 && over(&vm)))
+			alarm_clear(k->alarms, alarm, objects[i]);
+		vm_reset(&vm);
+	}
+}
+
+static bool
+is_shredded(const struct vm *vm)
+{
+	return vm->shredded != 0;
+}
+
+static bool
+has_its_kek(const struct vm *vm)
+{
+	return is_shredded(vm) || vm_making(vm) == NULL;
+}
+
+static bool
+is_destroyed(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->kek_count; i++)
+		if (vm->keks[i].state == KEK_DESTROYING)
+			return false;
+	return true;
+}
+
+void
+vm_review_alarms(struct kmxd *k)
+{
+	review(k, "key.create-failed", has_its_kek);
+	review(k, "key.not-destroyed", is_destroyed);
+	review(k, "epoch.replay", is_shredded);
+}

@@ -32,4 +32,7 @@ int vm_finish(struct kmxd *k, const char *uuid, struct err *err);
 /* The same for all that is left. */
 void vm_finish_all(struct kmxd *k);
 
+/* Ends the alarms of VMs that were shredded, or mended by another node. */
+void vm_review_alarms(struct kmxd *k);
+
 #endif

@@ -100,6 +100,9 @@ struct kmip_config {
 	uint32_t backoff_max_ms;	/* [30000] */
 	uint32_t keep;			/* connections at rest for each node
 					 * [4] */
+	/* No events kms.unreachable and kms.reachable: the caller tells them,
+	 * from kmip_status. */
+	bool no_reach_events;
 	/* OpenSSL's library context, for FIPS [the default one]; must outlive
 	 * the client. */
 	OSSL_LIB_CTX *libctx;

@@ -33,7 +33,7 @@ tell_success(struct kmip *k, struct node *n)
 	pthread_mutex_unlock(&k->lock);
 	if (changed)
 		log_event(LOG_LEVEL_INFO, "kms.node-up", "node=%s", n->name);
-	if (changed && first)
+	if (changed && first && !k->config.no_reach_events)
 		log_event(LOG_LEVEL_INFO, "kms.reachable", "node=%s", n->name);
 }
 
@@ -54,7 +54,7 @@ tell_failure(struct kmip *k, struct node *n, const char *why)
 		log_event(LOG_LEVEL_WARNING, "kms.node-down", "node=%s "
 		    "error=\"%s\" next_try_ms=%lld", n->name, why,
 		    (long long)pause);
-	if (changed && up == 0)
+	if (changed && up == 0 && !k->config.no_reach_events)
 		log_event(LOG_LEVEL_ERROR, "kms.unreachable", "nodes=%zu "
 		    "error=\"%s\"", k->count, why);
 }

@@ -187,50 +187,6 @@ ask(struct vtactl *v, enum service service, const char *name, json_t *alarms)
 	    err.code));
 }
 
-static bool
-has_alarm(const json_t *alarms, const char *name, const char *object)
-{
-	const json_t *alarm;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)alarms, i, alarm)
-		if (strcmp(text_of(alarm, "alarm"), name) == 0 &&
-		    strcmp(text_of(alarm, "object"), object) == 0)
-			return true;
-	return false;
-}
-
-/* A KMS of which no node is up gives no key that is not held already. Before
- * the first call nothing is known of a node. */
-static void
-judge_kms(const json_t *kmxd, json_t *alarms)
-{
-	json_t *kms = json_object_get(kmxd, "kms"), *one, *node;
-	char object[NAME_LENGTH_MAX + 8];
-	const char *name;
-	size_t i;
-
-	json_object_foreach(kms, name, one) {
-		const json_t *down = NULL;
-		bool up = false;
-
-		json_array_foreach(json_object_get(one, "nodes"), i, node) {
-			if (strcmp(text_of(node, "health"), "down") == 0)
-				down = node;
-			else
-				up = true;
-		}
-		snprintf(object, sizeof(object), "kms/%s", name);
-		if (up || down == NULL ||
-		    has_alarm(alarms, "kms.unreachable", object))
-			continue;
-		json_array_append_new(alarms, json_pack(
-		    "{s:s, s:s, s:I, s:s}", "alarm", "kms.unreachable",
-		    "object", object, "since", number_of(down, "since"),
-		    "text", text_of(down, "error")));
-	}
-}
-
 static int
 run(struct vtactl *v, struct err *err)
 {
@@ -243,7 +199,6 @@ run(struct vtactl *v, struct err *err)
 	alarms = json_array();
 	attestd = ask(v, SERVICE_ATTESTD, "vta-attestd", alarms);
 	kmxd = ask(v, SERVICE_KMXD, "vta-kmxd", alarms);
-	judge_kms(kmxd, alarms);
 	alarm = json_array_size(alarms) > 0;
 	rc = print_result(v, json_pack("{s:o, s:o, s:o}", "attestd", attestd,
 	    "kmxd", kmxd, "alarms", alarms), print_status, err);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "trust-authority/common/jwe.h"
 
@@ -17,9 +18,20 @@ struct host_token {
 	atomic_uint uses;
 	char *text;
 	int64_t expires;
+	int64_t ends;		/* the same, of CLOCK_BOOTTIME */
 	struct transport_key *key;
 	struct jwk *jwk;	/* the same; its number stays where it is */
 };
+
+/* Goes on while the host sleeps, and when its clock is set. */
+static int64_t
+since_boot(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec;
+}
 
 static int
 bridge(struct transport_key *key, struct jwk **out, struct err *err)
@@ -58,6 +70,7 @@ host_token_new(const char *text, int64_t expires, struct transport_key *key,
 	atomic_init(&t->uses, 1);
 	t->key = key;
 	t->expires = expires;
+	t->ends = since_boot() + (expires - (int64_t)time(NULL));
 	if ((t->text = strdup(text)) == NULL)
 		rc = err_set(err, ERR_INTERNAL, "out of memory");
 	else
@@ -93,6 +106,12 @@ const char *
 host_token_text(const struct host_token *t)
 {
 	return t->text;
+}
+
+bool
+host_token_lives(const struct host_token *t)
+{
+	return since_boot() < t->ends;
 }
 
 int64_t

@@ -22,6 +22,8 @@ struct host_token *host_token_take(struct host_token *t);
 void host_token_drop(struct host_token *t);
 
 const char *host_token_text(const struct host_token *t);
+/* Whether it has not ended, however this host's clock was set since it came. */
+bool host_token_lives(const struct host_token *t);
 int64_t host_token_expires(const struct host_token *t);
 /* A JWE of type vtpm-key: 32 bytes. */
 int host_token_open(const struct host_token *t, const char *jwe,

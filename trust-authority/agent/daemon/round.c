@@ -4,12 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/log.h"
 #include "trust-authority/agent/daemon/https.h"
 #include "trust-authority/agent/pcr-list.h"
+#include "trust-authority/common/token.h"
 
 #define SESSION_MAX 8192
 #define NONCE_MAX 64
+#define TIME_MAX (INT64_C(1) << 40)
 
 /* What begin answered, and what becomes of it. */
 struct round {
@@ -182,6 +186,30 @@ copy_text(const json_t *json, const char *name, char *out, size_t room)
 	snprintf(out, room, "%s", text != NULL ? text : "");
 }
 
+/* Of our clock: what counts is how long the token lasts. A host whose clock is
+ * wrong is not refused for it, as nothing is decided by that clock; but it is
+ * told, for its logs are wrong and TLS will be. */
+static int64_t
+expires_here(const json_t *json)
+{
+	int64_t expires = json_integer_value(json_object_get(json,
+	    "expires"));
+	int64_t theirs = json_integer_value(json_object_get(json, "time"));
+	long long ahead;
+
+	if (expires < 0 || expires > TIME_MAX)
+		return 0;
+	if (theirs <= 0 || theirs > TIME_MAX)
+		return expires;
+	ahead = time(NULL) - theirs;
+	if (llabs(ahead) > TOKEN_SKEW)
+		log_event(LOG_LEVEL_WARNING, "agent.clock", "seconds=%lld "
+		    "error=\"the clock of this host is %lld s %s the "
+		    "authority's\"", ahead, llabs(ahead), ahead > 0 ?
+		    "ahead of" : "behind");
+	return expires + ahead;
+}
+
 static int
 read_finished(struct round *r, const json_t *json, struct round_result *out,
     struct err *err)
@@ -205,7 +233,7 @@ read_finished(struct round *r, const json_t *json, struct round_result *out,
 		copy_text(json, "reason", p->reason, sizeof(p->reason));
 	out->attest_again = json_integer_value(json_object_get(json,
 	    "attest_again"));
-	out->expires = json_integer_value(json_object_get(json, "expires"));
+	out->expires = expires_here(json);
 	if (token == NULL)
 		return 0;
 	/* The key is the token's from here on. */

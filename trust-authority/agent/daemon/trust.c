@@ -58,7 +58,7 @@ trust_free(struct trust *t)
 static bool
 token_lives(const struct trust *t)
 {
-	return t->token != NULL && time(NULL) < host_token_expires(t->token);
+	return t->token != NULL && host_token_lives(t->token);
 }
 
 /* With the lock. */
