@@ -97,13 +97,16 @@ waiting(struct attestd *d, const char *host, struct capture *c,
 
 int
 capture_needs(struct attestd *d, const char *host, struct needs *needs,
-    struct err *err)
+    uint64_t *order, struct err *err)
 {
 	struct capture c;
 	int rc = waiting(d, host, &c, err);
 
-	if (rc == 0)
+	*order = 0;
+	if (rc == 0) {
 		needs_add_capture(needs, hash_by_name(c.bank), c.ima);
+		*order = c.version;
+	}
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
@@ -127,13 +130,16 @@ make_document(struct attestd *d, struct capture *c, struct attestation *a)
 }
 
 void
-capture_take(struct attestd *d, const char *host, struct attestation *a)
+capture_take(struct attestd *d, const char *host, uint64_t order,
+    struct attestation *a)
 {
 	struct store_op op = { .value = NULL };
 	struct err err = { 0 };
 	struct capture c;
 	int rc = waiting(d, host, &c, &err);
 
+	if (rc == 0 && c.version != order)
+		return;
 	if (rc == 0) {
 		make_document(d, &c, a);
 		rc = capture_op(&c, &op, &err);
