@@ -160,8 +160,7 @@ from_kept(struct request *r, const uint8_t hash[KEYS_HASH_SIZE],
 
 	rc = keys_get(r->k->keys, r->q.uuid, hash, &r->key, &why);
 	/* Trust may have been lost while the TPM worked. */
-	if (rc == 0 && trust_state(r->k->trust) != TRUST_REFUSED &&
-	    trust_state(r->k->trust) != TRUST_REVOKED) {
+	if (rc == 0 && !trust_is_refused(trust_state(r->k->trust))) {
 		uuid_format(r->q.uuid, vm);
 		log_event(LOG_LEVEL_WARNING, "agent.kept_key_used", "vm=%s "
 		    "uid=%u error=\"%s\"", vm, (unsigned)r->peer.uid,
