@@ -60,10 +60,10 @@ seed("begin-revoked", LISTED | REVOKED, b"", begin)
 
 
 def session(credential, enroll):
-    return b64(b"\1" + struct.pack(">Q", 999999) + bytes(32) +
+    return b64(b"\2" + struct.pack(">Q", 999999) + bytes(32) +
                bytes([credential]) + hashlib.sha256(bytes(32)).digest() +
                tpm2b(b"h") + bytes([enroll]) + tpm2b(b"g") + tpm2b(ek) + tpm2b(ak) +
-               tpm2b(cert if enroll else b"") + struct.pack(">Q", 7890) +
+               tpm2b(cert if enroll else b"") + struct.pack(">QQ", 0, 7890) +
                tpm2b(b"x"))
 
 

@@ -3,10 +3,11 @@
 # A booted guest as a host of the trust authority: shim, GRUB and a kernel whose
 # IMA measures what is run, under orders of the test. Source it first.
 #
-# The guest's programs are copied to a ramfs, /host, and run from there: what
-# the kernel's IMA policy "tcb" measures is all that root opens or anybody runs
-# in a real file system, but nothing in a tmpfs, such as the initramfs and /tmp
-# are. What the host keeps from boot to boot is /tmp/state.
+# The guest's programs are copied to a ramfs, /host, and run from there, and so
+# are its files: what the kernel's IMA policy "tcb" measures is all that root
+# opens or anybody runs in a real file system, but nothing in a tmpfs, such as
+# the initramfs and /tmp are. What the host keeps from boot to boot is /state;
+# where that has an ima-policy.conf, it is loaded instead of tcb.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/integration/tap.sh"
 
 # shellcheck disable=SC2034 # for guest.sh
@@ -16,7 +17,7 @@ GUEST_BUILD=$top_builddir
 # shellcheck disable=SC2034 # for guest.sh
 GUEST_BOOT=chain
 GUEST_CMDLINE="$GUEST_CMDLINE ima_policy=tcb ima_template=ima-ng"
-# What /tmp/state has in the first boot.
+# What /state has in the first boot.
 HOST_FILES=$tap_dir/host-files
 # hostfwd of QEMU's user network: how the authority reaches the agent.
 HOST_FORWARD=
@@ -36,13 +37,15 @@ host_init() {
 # What the guest runs: it takes lines, a number and an order each.
 host_script() {
 	cat <<'EOF'
-mkdir /host /tmp/state
-tar -C /tmp/state -xzf /sys/firmware/qemu_fw_cfg/by_name/opt/vtpmd/state/raw
+mkdir /host
 mount -t ramfs ramfs /host
-mkdir /host/proc /host/sys /host/dev /host/tmp /host/run /host/etc
+mkdir /host/state /host/proc /host/sys /host/dev /host/tmp /host/run /host/etc
 echo "root:x:0:0::/:/bin/sh" >/host/etc/passwd
 echo "nobody:x:65534:65534::/:/bin/false" >>/host/etc/passwd
 cp -a /bin /lib /lib64 /usr /host
+tar -C /host/state -xzf /sys/firmware/qemu_fw_cfg/by_name/opt/vtpmd/state/raw
+[ ! -e /host/state/ima-policy.conf ] ||
+	echo /host/state/ima-policy.conf >/sys/kernel/security/ima/policy
 for name in proc sys dev tmp; do
 	mount --bind /$name /host/$name
 done
@@ -103,7 +106,7 @@ host_get() {
 
 # host_off: in order; its files are kept for the next boot.
 host_off() {
-	host_do "tar -C /tmp/state -czf - . | base64" | base64 -d \
+	host_do "tar -C /state -czf - . | base64" | base64 -d \
 	    >"$tap_dir/kept.new" && mv "$tap_dir/kept.new" "$tap_dir/kept"
 	printf '0 off\n' >&"$host_in"
 	guest_wait 60

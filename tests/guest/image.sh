@@ -55,6 +55,22 @@ image_add_program() {
 	done
 }
 
+# image_add_tcti ROOT NAME: tpm2-tss's way to a TPM of that name.
+image_add_tcti() {
+	# sfdisk and ldconfig are not in every user's PATH.
+	local root=$1 tcti PATH=$PATH:/usr/sbin:/sbin
+
+	tcti=$(ldconfig -p |
+	    sed -n "s/.*libtss2-tcti-$2\\.so\\.0.* => //p" | head -n 1)
+	if [ -z "$tcti" ]; then
+		echo "guest image: ldconfig knows no libtss2-tcti-$2.so.0;" \
+		    "install libtss2-tcti-${2}0" >&2
+		return 1
+	fi
+	mkdir -p "$root${tcti%/*}"
+	cp -L "$tcti" "$root$tcti"
+}
+
 # image_add_modules ROOT MODULES-DIRECTORY NAME...: to be loaded in that order.
 image_add_modules() {
 	local root=$1 modules=$2 name file
@@ -78,10 +94,7 @@ image_pack() {
 }
 
 image_make_initramfs() {
-	local work=$1 modules=$2 out=$3 root=$1/root file name tcti
-
-	# sfdisk and ldconfig are not in every user's PATH.
-	local PATH=$PATH:/usr/sbin:/sbin
+	local work=$1 modules=$2 out=$3 root=$1/root file name
 
 	mkdir -p "$root"/{bin,proc,sys,dev,tmp,modules,etc}
 	cp "$GUEST_SOURCE/init" "$root/init"
@@ -94,15 +107,7 @@ image_make_initramfs() {
 	for file in /usr/bin/tpm2_*; do
 		ln -sf tpm2 "$root/bin/${file##*/}"
 	done
-	tcti=$(ldconfig -p |
-	    sed -n 's/.*libtss2-tcti-device\.so\.0.* => //p' | head -n 1)
-	if [ -z "$tcti" ]; then
-		echo "guest image: ldconfig knows no libtss2-tcti-device.so.0;" \
-		    "install libtss2-tcti-device0" >&2
-		return 1
-	fi
-	mkdir -p "$root${tcti%/*}"
-	cp -L "$tcti" "$root$tcti" || return 1
+	image_add_tcti "$root" device || return 1
 	# shellcheck disable=SC2086 # names
 	image_add_modules "$root" "$modules" $GUEST_MODULES || return 1
 	image_pack "$root" >"$out"
@@ -176,8 +181,8 @@ image_build() {
 }
 
 # image_extend DIR PROGRAM...: after image_build, an initramfs with these
-# programs and the network besides, and a boot disk, both in DIR and not cached:
-# the programs are those under development.
+# programs, the network and tpm2-tss's TCTI "cmd" besides, and a boot disk, both
+# in DIR and not cached: the programs are those under development.
 image_extend() {
 	local dir=$1 root=$1/root program
 
@@ -187,6 +192,7 @@ image_extend() {
 		image_add_program "$root" "$(command -v "$program")" ||
 		    return 1
 	done
+	image_add_tcti "$root" cmd || return 1
 	# The kernel unpacks one archive after the other; this file stands for
 	# that of the first.
 	# shellcheck disable=SC2086 # names

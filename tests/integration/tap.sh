@@ -75,7 +75,8 @@ tap_end()
 	# The plan tells make check of a test that ended early; this tells a
 	# person who ran it by hand.
 	[ "$tap_failed" -eq 0 ] && [ "$tap_count" = "${tap_planned:-0}" ]
-	exit
+	# Without a number, exit in a trap takes the status of before the trap.
+	exit $?
 }
 trap tap_end EXIT
 trap 'exit 129' HUP

@@ -186,7 +186,8 @@ find_needs(struct attestd *d, struct begin *b, struct err *err)
 			needs_add(&b->needs, policy_used(u));
 		policies_give(d->policies, u);
 	}
-	return capture_needs(d, b->id.host.name, &b->needs, err);
+	return capture_needs(d, b->id.host.name, &b->needs,
+	    &b->session.capture, err);
 }
 
 static json_t *

@@ -97,13 +97,16 @@ waiting(struct attestd *d, const char *host, struct capture *c,
 
 int
 capture_needs(struct attestd *d, const char *host, struct needs *needs,
-    struct err *err)
+    uint64_t *order, struct err *err)
 {
 	struct capture c;
 	int rc = waiting(d, host, &c, err);
 
-	if (rc == 0)
+	*order = 0;
+	if (rc == 0) {
 		needs_add_capture(needs, hash_by_name(c.bank), c.ima);
+		*order = c.version;
+	}
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
@@ -127,7 +130,7 @@ make_document(struct attestd *d, struct capture *c, struct attestation *a)
 }
 
 void
-capture_take(struct attestd *d, const char *host, int64_t began,
+capture_take(struct attestd *d, const char *host, uint64_t order,
     struct attestation *a)
 {
 	struct store_op op = { .value = NULL };
@@ -135,11 +138,11 @@ capture_take(struct attestd *d, const char *host, int64_t began,
 	struct capture c;
 	int rc = waiting(d, host, &c, &err);
 
+	if (rc == 0 && c.version != order)
+		return;
 	if (rc == 0) {
 		make_document(d, &c, a);
-		/* What began before was not asked for what this needs. */
-		rc = strcmp(c.state, FAILED) == 0 && began / 1000 <= c.since ?
-		    ERR_NOTFOUND : capture_op(&c, &op, &err);
+		rc = capture_op(&c, &op, &err);
 	}
 	if (rc == 0)
 		rc = store_commit(d->service.store, &op, 1, NULL, NULL, &err);

@@ -12,13 +12,14 @@
 
 #define KIND_CAPTURE "capture"
 
-/* Adds what a capture that waits for this host needs. */
+/* Adds what a capture that waits for this host needs; *order says which, 0
+ * where none does. */
 int capture_needs(struct attestd *d, const char *host, struct needs *needs,
-    struct err *err);
-/* Makes the document, if one is waited for, of an attestation that began then
- * (ms since 1970). That it cannot be made is not an error of the attestation:
- * it is in the record. */
-void capture_take(struct attestd *d, const char *host, int64_t began,
+    uint64_t *order, struct err *err);
+/* Makes the document, if this order still waits: one that came since waits for
+ * an attestation that began knowing its needs. That it cannot be made is not an
+ * error of the attestation: it is in the record. */
+void capture_take(struct attestd *d, const char *host, uint64_t order,
     struct attestation *a);
 
 #endif

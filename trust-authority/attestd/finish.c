@@ -83,7 +83,9 @@ find_host(struct attestd *d, struct finish *f, struct err *err)
 		return find_newcomer(d, f, err);
 	if (rc < 0)
 		return err_append(err, "; the host %s is not in the "
-		    "authority's list any more", f->session.host);
+		    "authority's list any more; vtactl host import, with what "
+		    "`vtactl host export` gives on that host",
+		    f->session.host);
 	if ((rc = directory_host_get(store, name, &f->id.host, err)) < 0 ||
 	    (rc = identity_check_revoked(&f->id.host, err)) < 0)
 		return rc;
@@ -203,7 +205,7 @@ finish(struct attestd *d, struct finish *f, const struct http_request *r,
 		return rc;
 	}
 	if (!f->id.enroll)
-		capture_take(d, f->id.host.name, f->session.began,
+		capture_take(d, f->id.host.name, f->session.capture,
 		    f->attestation);
 	if ((rc = outcome_judge(d, f, err)) < 0 ||
 	    (rc = outcome_commit(d, f, err)) < 0)

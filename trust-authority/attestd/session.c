@@ -9,7 +9,7 @@
 #include "trust-authority/common/token-keys.h"
 
 #define SESSION_TYP "vta-session"
-#define SESSION_FORMAT 1
+#define SESSION_FORMAT 2
 #define SESSION_SIZE_MAX (EK_CERT_MAX + DIRECTORY_PEM_MAX + \
 	2 * SESSION_KEY_MAX + 512)
 
@@ -62,6 +62,7 @@ session_seal(const struct secret *key, const struct session *s, char **out,
 	buf_put_tpm2b(&b, s->ek, s->ek_size);
 	buf_put_tpm2b(&b, s->ak, s->ak_size);
 	buf_put_tpm2b(&b, s->certificate, s->certificate_size);
+	buf_put_u64be(&b, s->capture);
 	buf_put_u64be(&b, (uint64_t)s->agent_port);
 	put_text(&b, s->agent_certificate);
 	if (!buf_ok(&b)) {
@@ -94,6 +95,7 @@ session_read(const struct secret *payload, struct session *s, struct err *err)
 	get_bytes(&b, s->ak, sizeof(s->ak), &s->ak_size);
 	get_bytes(&b, s->certificate, sizeof(s->certificate),
 	    &s->certificate_size);
+	buf_get_u64be(&b, &s->capture);
 	buf_get_u64be(&b, &port);
 	get_text(&b, s->agent_certificate, sizeof(s->agent_certificate));
 	if (format != SESSION_FORMAT || !buf_ok(&b) || buf_left(&b) != 0)

@@ -28,6 +28,7 @@ struct session {
 	/* Of a host that enrolls, for its record. */
 	uint8_t certificate[EK_CERT_MAX];
 	size_t certificate_size;
+	uint64_t capture;		/* whose needs it was told; 0: none */
 	int64_t agent_port;		/* 0: it has none */
 	char agent_certificate[DIRECTORY_PEM_MAX];
 };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "trust-authority/agent/daemon/round.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "trust-authority/agent/daemon/https.h"
@@ -107,6 +109,7 @@ refusal(const struct authority_answer *a, struct round_result *out,
 	    rc == ERR_STALE || rc == ERR_BUSY)
 		return rc;
 	out->report.fault = AGENT_FAULT_HOST;
+	out->report.unknown = rc == ERR_NOTFOUND;
 	snprintf(out->report.reason, sizeof(out->report.reason), "%.*s",
 	    TRUST_TEXT_MAX - 1, why->text);
 	return 0;
@@ -129,6 +132,20 @@ post(struct round *r, const char *path, json_t *body,
 	return rc;
 }
 
+/* One that is not there is left out: it is for the authority to say whether
+ * this host may do without. */
+static const char *
+log_path(const char *path, bool asked)
+{
+	if (!asked || path == NULL || access(path, F_OK) == 0 ||
+	    errno != ENOENT)
+		return asked ? path : NULL;
+	log_event(LOG_LEVEL_WARNING, "agent.log_missing", "log=%s "
+	    "error=\"there is no log %s: is securityfs mounted, and does this "
+	    "kernel and firmware have that log?\"", path, path);
+	return NULL;
+}
+
 /* The TPM's part. */
 static int
 collect(struct round *r, struct err *err)
@@ -140,10 +157,8 @@ collect(struct round *r, struct err *err)
 	size_t size;
 	int rc;
 
-	if (!r->event_log)
-		tpm.eventlog = NULL;
-	if (!r->ima_log)
-		tpm.ima_log = NULL;
+	tpm.eventlog = log_path(tpm.eventlog, r->event_log);
+	tpm.ima_log = log_path(tpm.ima_log, r->ima_log);
 	if ((rc = transport_key_new(&r->key, err)) < 0)
 		return rc;
 	public = transport_key_public(r->key, &size);

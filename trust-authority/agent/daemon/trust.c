@@ -21,12 +21,19 @@ struct trust {
 };
 
 static const char *const state_names[] = { "starting", "attested", "refused",
-	"revoked", "expired" };
+	"unknown", "revoked", "expired" };
 
 const char *
 trust_state_name(enum trust_state state)
 {
 	return state_names[state];
+}
+
+bool
+trust_is_refused(enum trust_state state)
+{
+	return state == TRUST_REFUSED || state == TRUST_UNKNOWN ||
+	    state == TRUST_REVOKED;
 }
 
 int
@@ -102,8 +109,7 @@ trust_report(struct trust *t, const struct trust_report *r)
 	bool lost;
 
 	pthread_mutex_lock(&t->lock);
-	lost = !r->accepted && t->state != TRUST_REFUSED &&
-	    t->state != TRUST_REVOKED;
+	lost = !r->accepted && !trust_is_refused(t->state);
 	set_text(t->host, sizeof(t->host), r->host);
 	set_text(t->group, sizeof(t->group), r->group);
 	set_text(t->policy, sizeof(t->policy), r->accepted ? r->policy : "");
@@ -112,7 +118,8 @@ trust_report(struct trust *t, const struct trust_report *r)
 	t->attested = time(NULL);
 	set_token(t, r->token);
 	set_state(t, r->accepted ? TRUST_ATTESTED :
-	    r->fault == AGENT_FAULT_HOST ? TRUST_REVOKED : TRUST_REFUSED);
+	    r->fault != AGENT_FAULT_HOST ? TRUST_REFUSED :
+	    r->unknown ? TRUST_UNKNOWN : TRUST_REVOKED);
 	pthread_mutex_unlock(&t->lock);
 	return lost;
 }
@@ -149,7 +156,7 @@ trust_failed(struct trust *t, const struct err *why)
 {
 	pthread_mutex_lock(&t->lock);
 	/* What a verdict said is worth more. */
-	if (t->state != TRUST_REFUSED && t->state != TRUST_REVOKED)
+	if (!trust_is_refused(t->state))
 		set_text(t->reason, sizeof(t->reason), why->text);
 	look_at_clock(t);
 	pthread_mutex_unlock(&t->lock);
@@ -159,7 +166,7 @@ static int
 no_token(const struct trust *t, enum agent_fault *fault, bool *open,
     struct err *err)
 {
-	if (t->state == TRUST_REFUSED || t->state == TRUST_REVOKED) {
+	if (trust_is_refused(t->state)) {
 		*fault = t->fault;
 		return err_set(err, ERR_REFUSED, "the authority refuses this "
 		    "host: %s", t->reason);
@@ -203,8 +210,8 @@ void
 trust_reason(struct trust *t, char reason[TRUST_TEXT_MAX])
 {
 	pthread_mutex_lock(&t->lock);
-	set_text(reason, TRUST_TEXT_MAX, t->state == TRUST_REFUSED ||
-	    t->state == TRUST_REVOKED ? t->reason : "");
+	set_text(reason, TRUST_TEXT_MAX, trust_is_refused(t->state) ?
+	    t->reason : "");
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -223,9 +230,7 @@ trust_state(struct trust *t)
 bool
 trust_is_lost(struct trust *t)
 {
-	enum trust_state state = trust_state(t);
-
-	return state == TRUST_REFUSED || state == TRUST_REVOKED;
+	return trust_is_refused(trust_state(t));
 }
 
 json_t *

@@ -15,7 +15,8 @@ enum trust_state {
 	TRUST_STARTING,		/* nothing is known yet */
 	TRUST_ATTESTED,
 	TRUST_REFUSED,		/* by a verdict: no policy is met */
-	TRUST_REVOKED,		/* the host itself: unknown, revoked, another */
+	TRUST_UNKNOWN,		/* the host itself: nobody imported it; */
+	TRUST_REVOKED,		/* revoked, another TPM, without certificate */
 	TRUST_EXPIRED,		/* the token ended, and there is no new one */
 };
 
@@ -23,6 +24,7 @@ enum trust_state {
 struct trust_report {
 	bool accepted;
 	enum agent_fault fault;		/* where not accepted */
+	bool unknown;			/* with AGENT_FAULT_HOST */
 	char host[65], group[65], policy[65];
 	char reason[TRUST_TEXT_MAX];
 	struct host_token *token;	/* NULL: none; stays the caller's */
@@ -54,6 +56,8 @@ void trust_reason(struct trust *t, char reason[TRUST_TEXT_MAX]);
 enum trust_state trust_state(struct trust *t);
 /* Refused, by a verdict or for the host itself: not merely out of touch. */
 bool trust_is_lost(struct trust *t);
+/* Somebody who may has said no to this host. */
+bool trust_is_refused(enum trust_state state);
 const char *trust_state_name(enum trust_state state);
 /* host, group, state, reason, policy, token_expires. */
 json_t *trust_json(struct trust *t);
