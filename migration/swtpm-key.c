@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 
 #include "base/secret.h"
 #include "migration/swtpm-state.h"
@@ -285,6 +288,42 @@ hash(const struct secret *passphrase, uint8_t *out, size_t size,
 	return rc;
 }
 
+/* Not crypto_pbkdf2, which keeps the lower limits of SP 800-132: this salt is
+ * shorter. */
+static int
+stretch(const struct secret *passphrase, uint8_t *out, size_t size,
+    struct err *err)
+{
+	EVP_KDF_CTX *ctx = NULL;
+	EVP_KDF *kdf = NULL;
+	uint32_t iterations = ITERATIONS;
+	int no_limits = 1, rc;
+	char digest[] = "SHA512";
+	OSSL_PARAM params[6];
+
+	if ((rc = crypto_init(err)) < 0)
+		return rc;
+	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST,
+	    digest, 0);
+	params[1] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_PASSWORD,
+	    (void *)(uintptr_t)secret_bytes(passphrase),
+	    secret_size(passphrase));
+	params[2] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT,
+	    (void *)(uintptr_t)salt, sizeof(salt));
+	params[3] = OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ITER,
+	    &iterations);
+	params[4] = OSSL_PARAM_construct_int(OSSL_KDF_PARAM_PKCS5,
+	    &no_limits);
+	params[5] = OSSL_PARAM_construct_end();
+	if ((kdf = EVP_KDF_fetch(crypto_context(), "PBKDF2", NULL)) == NULL ||
+	    (ctx = EVP_KDF_CTX_new(kdf)) == NULL ||
+	    EVP_KDF_derive(ctx, out, size, params) != 1)
+		rc = crypto_error(err, "PBKDF2");
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	return rc;
+}
+
 int
 swtpm_key_get(const struct swtpm_key *k, size_t size, struct secret **bytes,
     struct err *err)
@@ -303,9 +342,7 @@ swtpm_key_get(const struct swtpm_key *k, size_t size, struct secret **bytes,
 	else if (k->kdf == KDF_SHA512)
 		rc = hash(k->passphrase, secret_data(*bytes), size, err);
 	else
-		rc = crypto_pbkdf2(secret_bytes(k->passphrase),
-		    secret_size(k->passphrase), salt, sizeof(salt), ITERATIONS,
-		    secret_data(*bytes), size, err);
+		rc = stretch(k->passphrase, secret_data(*bytes), size, err);
 	if (rc < 0) {
 		secret_free(*bytes);
 		*bytes = NULL;
