@@ -16,11 +16,13 @@ static bool decrypt;
 static int
 make_recipient(const char *text, struct recipient **r, struct err *err)
 {
-	static const char by_fd[] = "passphrase:fd=";
+	static const char words[] = "passphrase";
 	struct ctl_protector p;
 	int rc;
 
-	if (strncmp(text, by_fd, sizeof(by_fd) - 1) != 0)
+	/* A passphrase itself is refused, and not repeated. */
+	if (strncmp(text, words, sizeof(words) - 1) != 0 ||
+	    (text[sizeof(words) - 1] != ':' && text[sizeof(words) - 1] != '\0'))
 		return recipient_from_pem(r, text, err);
 	if ((rc = ctl_parse_protector(text, &p, err)) < 0)
 		return rc;
