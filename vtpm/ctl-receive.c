@@ -10,6 +10,7 @@
 struct step {
 	bool made_at_authority;
 	bool made_record;
+	bool owned;
 };
 
 static int
@@ -45,6 +46,12 @@ prepare_authority(struct ctl *ctl, const struct ctl_protector *p,
 static void
 undo(struct ctl *ctl, const struct ctl_arrival *a, const struct step *done)
 {
+	/* It forgets no VM that somebody owns. */
+	if (done->made_at_authority && done->owned) {
+		(void)freshness_confirm(ctl->freshness, NULL);
+		(void)freshness_release(ctl->freshness, a->claim->digest,
+		    false, NULL);
+	}
 	if (done->made_at_authority)
 		ctl_authority_undo(ctl, a->uuid);
 	/* It is locked as long as the provider is there. */
@@ -83,6 +90,7 @@ go_on(struct ctl *ctl, const struct ctl_arrival *a,
 	    freshness_check(f, a->claim, NULL) == ERR_NOTFOUND;
 	if ((rc = freshness_acquire(f, a->claim, accept, &grant, err)) < 0)
 		return rc == ERR_STALE ? refuse_stale(f, a, err) : rc;
+	done->owned = true;
 	args->epoch = grant.epoch;
 	args->claim = &made;
 	if ((rc = nvram_create(args, err)) < 0)
