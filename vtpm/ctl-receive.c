@@ -83,7 +83,6 @@ go_on(struct ctl *ctl, const struct ctl_arrival *a,
 {
 	struct freshness *f = ctl->freshness;
 	struct freshness_grant grant;
-	struct freshness_claim made;
 	int rc;
 
 	done->made_record = !freshness_is_authority(f) &&
@@ -92,7 +91,6 @@ go_on(struct ctl *ctl, const struct ctl_arrival *a,
 		return rc == ERR_STALE ? refuse_stale(f, a, err) : rc;
 	done->owned = true;
 	args->epoch = grant.epoch;
-	args->claim = &made;
 	if ((rc = nvram_create(args, err)) < 0)
 		return rc;
 	if ((rc = freshness_confirm(f, err)) < 0) {
@@ -101,7 +99,8 @@ go_on(struct ctl *ctl, const struct ctl_arrival *a,
 	}
 	/* From here on the file is the VM's state. */
 	*done = (struct step){ 0 };
-	if ((rc = freshness_release(f, made.digest, made.synced, err)) < 0)
+	if ((rc = freshness_release(f, args->claim->digest,
+	    args->claim->synced, err)) < 0)
 		err_append(err, " (%s is made all the same, and is the VM's "
 		    "state now)", args->path);
 	return rc;
@@ -113,7 +112,9 @@ ctl_receive(struct ctl *ctl, const struct ctl_protector *p,
     uint64_t *epoch, struct err *err)
 {
 	struct protector_creds creds = { .passphrase = p->secret };
+	struct freshness_claim made;
 	struct nvram_create_args args = { .path = path, .name = a->name,
+		.claim = &made,
 		.state_version = a->state_version, .protector = p->ops,
 		.creds = &creds, .records = a->records,
 		.n_records = a->n_records };
