@@ -73,7 +73,7 @@ make_superblock(struct nvram *nv, const struct nvram_create_args *args,
 	if (args->name != NULL)
 		memcpy(h->name, args->name, strlen(args->name));
 	h->created = (uint64_t)time(NULL);
-	h->epoch = 1;
+	h->epoch = args->epoch != 0 ? args->epoch : 1;
 	h->state_version = args->state_version;
 	if ((rc = nvram_dek_new(&dek, h->dek_id, err)) < 0 ||
 	    (rc = nvram_keys_make(&nv->keys, dek, h->uuid, h->dek_id,
@@ -247,6 +247,8 @@ nvram_create(const struct nvram_create_args *args, struct err *err)
 		(void)unlink(args->path);
 		(void)sync_directory(dir, NULL);
 	}
+	if (rc == 0 && args->claim != NULL)
+		*args->claim = claim;
 out:
 	free(temporary);
 	free(copy);

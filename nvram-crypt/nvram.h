@@ -96,6 +96,9 @@ struct nvram_create_args {
 	struct freshness *freshness;	/* NULL: register nowhere */
 	uint32_t slot_size;		/* 0: the default, for NVRAM_STATE_MAX;
 					 * else a multiple of 4096 */
+	uint64_t epoch;			/* 0: the first; else one that was
+					 * granted for a state that goes on */
+	struct freshness_claim *claim;	/* what the new file claims; or NULL */
 };
 
 /* Makes a new file, mode 0600, whole or not at all: written under a temporary

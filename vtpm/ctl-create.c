@@ -7,12 +7,12 @@
 #include "vtpm/tpm.h"
 #include "vtpm/vtpmctl.h"
 
-static const char *uuid_text, *name, *banks, *protector, *eks, *srk;
+static const char *vm_uuid, *vm_name, *banks, *protector, *eks, *srk;
 
 static const struct ctl_option options[] = {
-	{ "uuid", "UUID", "of the VM (default: a random one)", &uuid_text,
+	{ "uuid", "UUID", "of the VM (default: a random one)", &vm_uuid,
 	    NULL },
-	{ "name", "NAME", "of the VM, for people", &name, NULL },
+	{ "name", "NAME", "of the VM, for people", &vm_name, NULL },
 	{ "protector", "PROTECTOR", "who can open the file: native (default), "
 	    "passphrase:fd=N, authority[:GROUP]", &protector, NULL },
 	{ "pcr-banks", "LIST", "active banks: sha1, sha256 (default), sha384, "
@@ -25,15 +25,15 @@ static const struct ctl_option options[] = {
 };
 
 static int
-check_name(struct err *err)
+check_name(const char *name, struct err *err)
 {
 	json_t *json;
 
 	if (name == NULL)
 		return 0;
 	/* It is shown to people, by us and by others. */
-	for (const char *p = name; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+	for (const char *c = name; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			return err_set(err, ERR_USAGE,
 			    "the name has a control character in it");
 	if ((json = json_string(name)) == NULL)
@@ -45,19 +45,30 @@ check_name(struct err *err)
 	return 0;
 }
 
+int
+ctl_parse_vm(const char *uuid_text, const char *name,
+    uint8_t uuid[UUID_SIZE], struct err *err)
+{
+	int rc;
+
+	if ((rc = check_name(name, err)) < 0)
+		return rc;
+	if (uuid_text == NULL && (rc = uuid_generate(uuid)) < 0)
+		return err_set(err, rc, "cannot make a random UUID");
+	if (uuid_text != NULL && uuid_parse(uuid_text, uuid) < 0)
+		return err_set(err, ERR_USAGE, "'%s' is not a UUID as in "
+		    "6ba7b810-9dad-41d1-80b4-00c04fd430c8", uuid_text);
+	return 0;
+}
+
 static int
 parse_plan(struct manufacture_plan *plan, struct err *err)
 {
 	int rc;
 
 	memset(plan, 0, sizeof(*plan));
-	if ((rc = check_name(err)) < 0)
+	if ((rc = ctl_parse_vm(vm_uuid, vm_name, plan->uuid, err)) < 0)
 		return rc;
-	if (uuid_text == NULL && (rc = uuid_generate(plan->uuid)) < 0)
-		return err_set(err, rc, "cannot make a random UUID");
-	if (uuid_text != NULL && uuid_parse(uuid_text, plan->uuid) < 0)
-		return err_set(err, ERR_USAGE, "'%s' is not a UUID as in "
-		    "6ba7b810-9dad-41d1-80b4-00c04fd430c8", uuid_text);
 	rc = manufacture_parse_banks(plan, banks != NULL ? banks : "sha256",
 	    err);
 	if (rc == 0)
@@ -91,7 +102,7 @@ describe(const char *path, const struct manufacture_plan *plan,
 	snprintf(handle, sizeof(handle), "0x%08x", plan->srk->handle);
 	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:{s:s, s:s}, s:I}",
 	    "file", ctl_json_text(path), "uuid", ctl_json_uuid(plan->uuid),
-	    "name", name != NULL ? name : "", "protector", ops->name,
+	    "name", vm_name != NULL ? vm_name : "", "protector", ops->name,
 	    "pcr_banks", bank_list, "eks", ek_list,
 	    "srk", "key", plan->srk->name, "handle", handle,
 	    "state_size", (json_int_t)record->size);
@@ -150,7 +161,7 @@ create(struct ctl *ctl, const struct manufacture_plan *plan,
 		.passphrase = passphrase, .agent = ctl->agent };
 	struct nvram_record record = { .kind = NVRAM_PERMANENT };
 	struct nvram_create_args args = { .path = ctl->operands[0],
-		.name = name, .state_version = tpm_library_version(),
+		.name = vm_name, .state_version = tpm_library_version(),
 		.protector = ops, .creds = &creds, .records = &record,
 		.n_records = 1, .freshness = ctl->freshness };
 	struct secret *state = NULL;
@@ -181,7 +192,7 @@ create_at_authority(struct ctl *ctl, struct manufacture_plan *plan,
 
 	if ((rc = ctl_load_config(ctl, err)) < 0 ||
 	    (rc = ctl_use_authority(ctl, err)) < 0 ||
-	    (rc = ctl_authority_create(ctl, plan->uuid, name, p->group,
+	    (rc = ctl_authority_create(ctl, plan->uuid, vm_name, p->group,
 	    err)) < 0)
 		return rc;
 	ctl_authority_certify(ctl, plan);

@@ -99,12 +99,12 @@ ctl_use_native_record(struct ctl *ctl, struct err *err)
 	return freshness_native(&ctl->freshness, ctl->native, err);
 }
 
-static int
-load_passphrase(struct ctl *ctl, struct err *err)
+int
+ctl_load_passphrase(struct ctl *ctl, struct err *err)
 {
 	int fd, rc;
 
-	if (ctl->passphrase_fd == NULL)
+	if (ctl->passphrase_fd == NULL || ctl->passphrase != NULL)
 		return 0;
 	if ((rc = ctl_parse_fd(ctl->passphrase_fd, &fd, err)) < 0)
 		return rc;
@@ -119,7 +119,7 @@ ctl_load_host(struct ctl *ctl, bool create, struct err *err)
 	int rc;
 
 	if ((rc = ctl_load_config(ctl, err)) < 0 ||
-	    (rc = load_passphrase(ctl, err)) < 0)
+	    (rc = ctl_load_passphrase(ctl, err)) < 0)
 		return rc;
 	native = config_native(&ctl->config);
 	rc = ctl->passphrase != NULL && !create ?

@@ -109,12 +109,14 @@ ctl_options_parse(struct ctl *ctl, int argc, char **argv, struct err *err)
 				return rc;
 			continue;
 		}
-		if (n == ctl->command->n_operands)
+		if (n == (ctl->command->operands_many ? OPERANDS_MAX :
+		    ctl->command->n_operands))
 			return err_set(err, ERR_USAGE, "one argument too "
 			    "many: %s; try vtpmctl %s --help", argv[i],
 			    ctl->command->name);
 		ctl->operands[n++] = argv[i];
 	}
+	ctl->n_given = n;
 	if (n < ctl->command->n_operands && !ctl->help &&
 	    !ctl->command->operands_optional)
 		return err_set(err, ERR_USAGE, "usage: vtpmctl %s [OPTIONS] "

@@ -19,7 +19,7 @@
 #include "vtpm/manufacture.h"
 
 #define PASSPHRASE_MAX 1024u
-#define OPERANDS_MAX 3
+#define OPERANDS_MAX 1025	/* of export: BUNDLE_VMS_MAX and one more */
 
 /* Exactly one of value and flag. */
 struct ctl_option {
@@ -42,6 +42,7 @@ struct ctl {
 	bool new_kek;			/* see struct protector_creds */
 	struct secret *passphrase;
 	const char *operands[OPERANDS_MAX];
+	size_t n_given;			/* operands there are */
 	const struct ctl_command *command;
 };
 
@@ -50,6 +51,7 @@ struct ctl_command {
 	const char *operands;	/* "FILE", for the help */
 	size_t n_operands;
 	bool operands_optional;	/* fewer will do */
+	bool operands_many;	/* or more */
 	const char *summary;
 	/* More for --help, whole lines; NULL. */
 	const char *details;
@@ -62,7 +64,8 @@ struct ctl_command {
 extern const struct ctl_command ctl_create, ctl_info, ctl_verify,
     ctl_protector_list, ctl_protector_add, ctl_protector_remove,
     ctl_cert_list, ctl_cert_export, ctl_rekey, ctl_accept_restore,
-    ctl_destroy, ctl_upgrade, ctl_version, ctl_agent_status;
+    ctl_destroy, ctl_upgrade, ctl_version, ctl_agent_status, ctl_export,
+    ctl_import, ctl_migrate_check;
 
 /* ctl-options.c: fills ctl and the command's own values from argv (which
  * starts behind the command's name). */
@@ -79,6 +82,8 @@ int ctl_load_config(struct ctl *ctl, struct err *err);
 /* Also the passphrase of --passphrase-fd, and the native provider: with
  * create it is made, otherwise it may be missing. */
 int ctl_load_host(struct ctl *ctl, bool create, struct err *err);
+/* The passphrase alone; once. */
+int ctl_load_passphrase(struct ctl *ctl, struct err *err);
 /* The same for a file that is open: where the trust authority keeps its record,
  * this host's own key may be missing, or not to be had. */
 int ctl_load_host_for(struct ctl *ctl, const struct nvram *nv,
@@ -131,6 +136,9 @@ int ctl_give(struct ctl *ctl, const struct ctl_protector *p,
     const char *label, struct nvram **nv, struct err *err);
 /* Certificates by the authority's CA for EKs of the plan's VM. */
 void ctl_authority_certify(struct ctl *ctl, struct manufacture_plan *plan);
+/* ctl-create.c: --uuid (NULL: a random one) and --name (NULL: none). */
+int ctl_parse_vm(const char *uuid_text, const char *name,
+    uint8_t uuid[UUID_SIZE], struct err *err);
 /* A descriptor's number; the text is ERR_USAGE where it is none. */
 int ctl_parse_fd(const char *text, int *fd, struct err *err);
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A file that gets its name only when all of it is on the disk, and never
+ * replaces one that has the name. */
+#ifndef MIGRATION_NEW_FILE_H
+#define MIGRATION_NEW_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct new_file;
+/* Mode 0600, in the directory of path; belongs to that directory's owner where
+ * root makes it. ERR_EXISTS. */
+int new_file_open(struct new_file **out, const char *path, struct err *err);
+int new_file_write(struct new_file *f, const void *data, size_t size,
+    uint64_t offset, struct err *err);
+/* Synced and named, or not there at all. */
+int new_file_finish(struct new_file *f, struct err *err);
+/* What was not finished is removed. NULL is allowed. */
+void new_file_free(struct new_file *f);
+
+#endif
