@@ -21,6 +21,8 @@ struct freshness_native {
 	struct freshness base;	/* first: the two are cast into each other */
 	const struct native *native;
 	int fd;			/* of the record, locked; -1 */
+	int kept;		/* of the record, not locked: it may be out of
+				 * reach when it is needed again; -1 */
 	struct freshness_record record;	/* as last acknowledged */
 	uint64_t epoch;		/* this owner's */
 };
@@ -244,6 +246,21 @@ adopt(struct freshness_native *fn, const struct freshness_claim *c,
 	return open_record(fn->native, c->uuid, &fn->fd, err);
 }
 
+/* A record that was removed meanwhile is none. */
+static int
+reopen_record(struct freshness_native *fn, const uint8_t uuid[UUID_SIZE],
+    struct err *err)
+{
+	struct stat st;
+
+	if (fn->kept >= 0 && fstat(fn->kept, &st) == 0 && st.st_nlink > 0) {
+		fn->fd = fn->kept;
+		fn->kept = -1;
+		return 0;
+	}
+	return open_record(fn->native, uuid, &fn->fd, err);
+}
+
 /* Opens, locks and reads; judges. On success fn->record is what to go from. */
 static int
 take_record(struct freshness_native *fn, const struct freshness_claim *c,
@@ -252,7 +269,7 @@ take_record(struct freshness_native *fn, const struct freshness_claim *c,
 	struct err why = { 0 };
 	int rc;
 
-	rc = open_record(fn->native, c->uuid, &fn->fd, &why);
+	rc = reopen_record(fn, c->uuid, &why);
 	if (rc == ERR_NOTFOUND && ((rc = judge_missing(rc, c, accept,
 	    err)) < 0 || (rc = adopt(fn, c, err)) < 0))
 		return rc;
@@ -275,8 +292,14 @@ take_record(struct freshness_native *fn, const struct freshness_claim *c,
 static void
 drop_record(struct freshness_native *fn)
 {
-	if (fn->fd >= 0)
-		close(fn->fd);
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (fn->fd < 0)
+		return;
+	(void)fcntl(fn->fd, F_OFD_SETLK, &fl);
+	if (fn->kept >= 0)
+		close(fn->kept);
+	fn->kept = fn->fd;
 	fn->fd = -1;
 }
 
@@ -347,6 +370,36 @@ out:
 	if (rc < 0)
 		drop_record(fn);
 	return rc;
+}
+
+/*
+ * Where there is no record yet, one is begun that lets in this copy and all that
+ * come after it: by the time that it counts the file has been used elsewhere.
+ */
+static int
+native_prepare(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	struct freshness_claim before = *c;
+	struct err why = { 0 };
+	int fd = -1, rc;
+
+	rc = open_record(fn->native, c->uuid, &fd, &why);
+	if (rc == ERR_NOTFOUND) {
+		if (before.epoch > 0)
+			before.epoch--;
+		if ((rc = judge_missing(rc, c, false, err)) < 0 ||
+		    (rc = native_register(f, &before, err)) < 0)
+			return rc;
+		rc = open_record(fn->native, c->uuid, &fd, &why);
+	}
+	if (rc < 0)
+		return err_set(err, rc, "%s", why.text);
+	if (fn->kept >= 0)
+		close(fn->kept);
+	fn->kept = fd;
+	return 0;
 }
 
 static int
@@ -449,13 +502,18 @@ native_hand_over(const struct freshness *f)
 static void
 native_close(struct freshness *f)
 {
-	drop_record((struct freshness_native *)f);
-	free(f);
+	struct freshness_native *fn = (struct freshness_native *)f;
+
+	drop_record(fn);
+	if (fn->kept >= 0)
+		close(fn->kept);
+	free(fn);
 }
 
 static const struct freshness_ops native_ops = {
 	.register_vm = native_register,
 	.acquire = native_acquire,
+	.prepare = native_prepare,
 	.confirm = native_confirm,
 	.release = native_release,
 	.forget = native_forget,
@@ -475,7 +533,7 @@ freshness_native(struct freshness **out, const struct native *n,
 		return err_sys(err, ENOMEM, "cannot open freshness records");
 	fn->base.ops = &native_ops;
 	fn->native = n;
-	fn->fd = -1;
+	fn->fd = fn->kept = -1;
 	*out = &fn->base;
 	return 0;
 }

@@ -117,6 +117,19 @@ worker_make_orderly(struct worker *w)
 		tpm_make_orderly();
 }
 
+bool
+worker_may_run(struct worker *w)
+{
+	struct message reply;
+
+	if (!journal(w)->handed_out)
+		return true;
+	if (ask(w, NEED_RECLAIM, 0, 0, &reply) < 0)
+		return false;
+	journal(w)->handed_out = false;
+	return true;
+}
+
 void
 worker_data_closed(struct worker *w)
 {
@@ -190,8 +203,10 @@ order_init(struct worker *w, struct message *m, int fd)
 		tpm_power_off();
 		complain(w, "libtpms does not start with this state");
 	}
+	/* What was brought in may still be taken up elsewhere, until a command
+	 * runs. */
+	journal(w)->handed_out = rc == TPM_SUCCESS && w->state_set;
 	w->state_set = false;
-	journal(w)->handed_out = false;
 	return rc;
 }
 
@@ -369,8 +384,8 @@ order_set_state(struct worker *w, struct message *m, int fd)
 		return TPM_BAD_PARAMETER;
 	rc = tpm_state_set((enum tpm_state)m->arg, w->channel.memory.shared->orders,
 	    m->size);
-	if (rc == TPM_SUCCESS && m->arg == TPM_STATE_PERMANENT)
-		w->state_set = m->size > 0;
+	if (m->arg == TPM_STATE_PERMANENT)
+		w->state_set = rc == TPM_SUCCESS;
 	return rc;
 }
 
