@@ -19,8 +19,8 @@ struct incoming {
 
 /* Nothing has come; what had is forgotten. */
 void incoming_reset(struct incoming *in);
-/* kind is what the blob was brought in as, version the libtpms here. ERR_REFUSED
- * or ERR_UNSUPPORTED and why; nothing is added then. */
+/* kind is what the blob was brought in as, version the libtpms here.
+ * ERR_REFUSED or ERR_UNSUPPORTED and why; nothing is added then. */
 int incoming_add(struct incoming *in, const struct envelope *e, uint32_t kind,
     uint32_t version, struct err *err);
 /* 0 once every member is there; ERR_REFUSED and which one is not. */

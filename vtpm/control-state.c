@@ -167,7 +167,8 @@ control_get_state(struct monitor *m, struct client *c, struct buf *request)
 	buf_get_u32be(request, &flags);
 	buf_get_u32be(request, &q.arg);
 	buf_get_u32be(request, &offset);
-	/* The rest of a blob that was begun: sealed anew it would be another. */
+	/* The rest of a blob that was begun: sealed anew it would be another
+	 * one. */
 	if (offset > 0 && m->outgoing.blob != NULL &&
 	    m->outgoing.kind == q.arg)
 		return send_blob(c, TPM_SUCCESS, STATE_FLAG_ENCRYPTED,
@@ -234,7 +235,8 @@ control_discard_state(struct monitor *m, struct client *c, uint32_t result)
 		return;
 	}
 	m->refused_with = result;
-	/* libtpms forgets what it has taken when it refuses a permanent state. */
+	/* libtpms forgets what it has taken when it refuses a permanent
+	 * state. */
 	m->channel.memory.shared->orders[0] = 0;
 	monitor_order(m, c, &q, -1, discarded);
 }

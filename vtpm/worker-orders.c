@@ -122,9 +122,7 @@ worker_may_run(struct worker *w)
 {
 	struct message reply;
 
-	if (!journal(w)->handed_out)
-		return true;
-	if (ask(w, NEED_RECLAIM, 0, 0, &reply) < 0)
+	if (journal(w)->handed_out && ask(w, NEED_RECLAIM, 0, 0, &reply) < 0)
 		return false;
 	journal(w)->handed_out = false;
 	return true;
@@ -203,8 +201,7 @@ order_init(struct worker *w, struct message *m, int fd)
 		tpm_power_off();
 		complain(w, "libtpms does not start with this state");
 	}
-	/* What was brought in may still be taken up elsewhere, until a command
-	 * runs. */
+	/* Until a command runs it may still be taken up elsewhere. */
 	journal(w)->handed_out = rc == TPM_SUCCESS && w->state_set;
 	w->state_set = false;
 	return rc;
