@@ -14,133 +14,18 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "nvram-crypt/freshness-file.h"
 #include "nvram-crypt/freshness-provider.h"
-#include "nvram-crypt/freshness-record.h"
 
 struct freshness_native {
 	struct freshness base;	/* first: the two are cast into each other */
 	const struct native *native;
 	int fd;			/* of the record, locked; -1 */
+	int kept;		/* of the record, not locked: it may be out of
+				 * reach when it is needed again; -1 */
 	struct freshness_record record;	/* as last acknowledged */
 	uint64_t epoch;		/* this owner's */
 };
-
-static int
-open_record(const struct native *n, const uint8_t uuid[UUID_SIZE], int *fd,
-    struct err *err)
-{
-	char name[UUID_TEXT_SIZE];
-
-	uuid_format(uuid, name);
-	*fd = openat(native_records_fd(n), name,
-	    O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-	if (*fd >= 0)
-		return 0;
-	if (errno == ENOENT)
-		return err_set(err, ERR_NOTFOUND, "this host has no freshness "
-		    "record of the VM %s", name);
-	return err_sys(err, errno, "cannot open the freshness record %s",
-	    name);
-}
-
-static int
-lock_record(int fd, const uint8_t uuid[UUID_SIZE], struct err *err)
-{
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char name[UUID_TEXT_SIZE];
-
-	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
-		return 0;
-	uuid_format(uuid, name);
-	if (errno == EAGAIN || errno == EACCES)
-		return err_set(err, ERR_BUSY, "the VM %s is in use on this "
-		    "host, perhaps through another copy of its file", name);
-	return err_sys(err, errno, "cannot lock the freshness record %s",
-	    name);
-}
-
-/* A read that ends early, though not at the file's end, must not make what it
- * left out look damaged. */
-static ssize_t
-read_sectors(int fd, uint8_t both[FRESHNESS_RECORD_SIZE])
-{
-	size_t done = 0;
-	ssize_t n;
-
-	do {
-		n = pread(fd, both + done, FRESHNESS_RECORD_SIZE - done,
-		    (off_t)done);
-		if (n > 0)
-			done += (size_t)n;
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	return n;
-}
-
-static int
-read_record(int fd, const uint8_t uuid[UUID_SIZE], struct freshness_record *r,
-    struct err *err)
-{
-	uint8_t both[FRESHNESS_RECORD_SIZE] = { 0 };
-	char name[UUID_TEXT_SIZE];
-	struct err why = { 0 };
-	int rc;
-
-	uuid_format(uuid, name);
-	if (read_sectors(fd, both) < 0)
-		return err_sys(err, errno,
-		    "cannot read the freshness record %s", name);
-	rc = freshness_record_decode(both, uuid, r, &why);
-	if (rc == ERR_FORMAT)
-		return err_set(err, rc, "the freshness record %s is damaged",
-		    name);
-	return rc < 0 ? err_set(err, rc, "cannot check the freshness record "
-	    "%s: %s", name, why.text) : 0;
-}
-
-/* The record's file gets the owner of the directory that it lies in, which is
- * the service's user even while root does this. */
-static int
-make_record(const struct native *n, const struct freshness_record *r,
-    struct err *err)
-{
-	int dir = native_records_fd(n);
-	uint8_t zero[FRESHNESS_RECORD_SIZE] = { 0 };
-	char name[UUID_TEXT_SIZE], temporary[UUID_TEXT_SIZE + 32];
-	struct stat st;
-	int fd, rc = 0;
-
-	uuid_format(r->uuid, name);
-	snprintf(temporary, sizeof(temporary), ".%s.%ld", name,
-	    (long)getpid());
-	(void)unlinkat(dir, temporary, 0);	/* of a process long dead */
-	fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
-	    O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return err_sys(err, errno,
-		    "cannot make a freshness record of the VM %s", name);
-	if (fstat(dir, &st) < 0 ||
-	    (st.st_uid != geteuid() && fchown(fd, st.st_uid, st.st_gid) < 0) ||
-	    pwrite(fd, zero, sizeof(zero), 0) != (ssize_t)sizeof(zero)) {
-		rc = err_sys(err, errno,
-		    "cannot make a freshness record of the VM %s", name);
-		goto out;
-	}
-	if ((rc = freshness_record_write(fd, r, err)) < 0)
-		goto out;
-	if (linkat(dir, temporary, dir, name, 0) < 0)
-		rc = errno == EEXIST ? err_set(err, ERR_EXISTS, "this host "
-		    "has a freshness record of a VM %s already: if that VM is "
-		    "gone, remove STATE_DIR/native/records/%s", name, name) :
-		    err_sys(err, errno,
-		    "cannot make a freshness record of the VM %s", name);
-out:
-	close(fd);
-	if (unlinkat(dir, temporary, 0) < 0 && rc == 0)
-		rc = err_sys(err, errno, "cannot remove %s", temporary);
-	if (rc == 0 && fsync(dir) < 0)
-		rc = err_sys(err, errno, "cannot sync the records' directory");
-	return rc;
-}
 
 static int
 native_register(struct freshness *f, const struct freshness_claim *c,
@@ -152,7 +37,7 @@ native_register(struct freshness *f, const struct freshness_claim *c,
 
 	memcpy(r.uuid, c->uuid, UUID_SIZE);
 	memcpy(r.digest, c->digest, sizeof(r.digest));
-	return make_record(fn->native, &r, err);
+	return freshness_file_make(fn->native, &r, err);
 }
 
 /* Two lines: what is wrong, and that an administrator may allow it. */
@@ -241,7 +126,26 @@ adopt(struct freshness_native *fn, const struct freshness_claim *c,
 
 	if ((rc = native_register(&fn->base, c, err)) < 0)
 		return rc;
-	return open_record(fn->native, c->uuid, &fn->fd, err);
+	return freshness_file_open(fn->native, c->uuid, &fn->fd, err);
+}
+
+/* A record that was removed meanwhile is none. */
+static int
+reopen_record(struct freshness_native *fn, const uint8_t uuid[UUID_SIZE],
+    struct err *err)
+{
+	struct stat st;
+
+	if (fn->kept >= 0 && fstat(fn->kept, &st) == 0 && st.st_nlink > 0) {
+		fn->fd = fn->kept;
+		fn->kept = -1;
+		return 0;
+	}
+	/* One that was adopted knows no directory. */
+	if (fn->native == NULL)
+		return err_set(err, ERR_STALE, "the VM's freshness record was "
+		    "removed while its file was given up");
+	return freshness_file_open(fn->native, uuid, &fn->fd, err);
 }
 
 /* Opens, locks and reads; judges. On success fn->record is what to go from. */
@@ -252,15 +156,15 @@ take_record(struct freshness_native *fn, const struct freshness_claim *c,
 	struct err why = { 0 };
 	int rc;
 
-	rc = open_record(fn->native, c->uuid, &fn->fd, &why);
+	rc = reopen_record(fn, c->uuid, &why);
 	if (rc == ERR_NOTFOUND && ((rc = judge_missing(rc, c, accept,
 	    err)) < 0 || (rc = adopt(fn, c, err)) < 0))
 		return rc;
 	if (rc < 0)
 		return err_set(err, rc, "%s", why.text);
-	if ((rc = lock_record(fn->fd, c->uuid, err)) < 0)
+	if ((rc = freshness_file_lock(fn->fd, c->uuid, err)) < 0)
 		return rc;
-	rc = read_record(fn->fd, c->uuid, &fn->record, &why);
+	rc = freshness_file_read(fn->fd, c->uuid, &fn->record, &why);
 	if (rc == ERR_FORMAT) {
 		memset(&fn->record, 0, sizeof(fn->record));
 		memcpy(fn->record.uuid, c->uuid, UUID_SIZE);
@@ -275,8 +179,14 @@ take_record(struct freshness_native *fn, const struct freshness_claim *c,
 static void
 drop_record(struct freshness_native *fn)
 {
-	if (fn->fd >= 0)
-		close(fn->fd);
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (fn->fd < 0)
+		return;
+	(void)fcntl(fn->fd, F_OFD_SETLK, &fl);
+	if (fn->kept >= 0)
+		close(fn->kept);
+	fn->kept = fn->fd;
 	fn->fd = -1;
 }
 
@@ -349,6 +259,36 @@ out:
 	return rc;
 }
 
+/*
+ * Where there is no record yet, one is begun that lets in this copy and all that
+ * come after it: by the time that it counts the file has been used elsewhere.
+ */
+static int
+native_prepare(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	struct freshness_claim before = *c;
+	struct err why = { 0 };
+	int fd = -1, rc;
+
+	rc = freshness_file_open(fn->native, c->uuid, &fd, &why);
+	if (rc == ERR_NOTFOUND) {
+		if (before.epoch > 0)
+			before.epoch--;
+		if ((rc = judge_missing(rc, c, false, err)) < 0 ||
+		    (rc = native_register(f, &before, err)) < 0)
+			return rc;
+		rc = freshness_file_open(fn->native, c->uuid, &fd, &why);
+	}
+	if (rc < 0)
+		return err_set(err, rc, "%s", why.text);
+	if (fn->kept >= 0)
+		close(fn->kept);
+	fn->kept = fd;
+	return 0;
+}
+
 static int
 check_owned(const struct freshness_native *fn, struct err *err)
 {
@@ -407,9 +347,9 @@ native_forget(struct freshness *f, const uint8_t uuid[UUID_SIZE],
 	int fd, rc;
 
 	uuid_format(uuid, name);
-	if ((rc = open_record(fn->native, uuid, &fd, err)) < 0)
+	if ((rc = freshness_file_open(fn->native, uuid, &fd, err)) < 0)
 		return rc;
-	if ((rc = lock_record(fd, uuid, err)) < 0)
+	if ((rc = freshness_file_lock(fd, uuid, err)) < 0)
 		goto out;
 	if (unlinkat(dir, name, 0) < 0 || fsync(dir) < 0)
 		rc = err_sys(err, errno,
@@ -428,9 +368,9 @@ native_check(struct freshness *f, const struct freshness_claim *c,
 	enum freshness_verdict v;
 	int fd, rc;
 
-	if ((rc = open_record(fn->native, c->uuid, &fd, err)) < 0)
+	if ((rc = freshness_file_open(fn->native, c->uuid, &fd, err)) < 0)
 		return rc;
-	if ((rc = read_record(fd, c->uuid, &r, err)) == 0) {
+	if ((rc = freshness_file_read(fd, c->uuid, &r, err)) == 0) {
 		v = freshness_judge(&r, c);
 		if (v == FRESHNESS_OLDER || v == FRESHNESS_FORKED)
 			rc = refuse(v, &r, c, err);
@@ -449,13 +389,18 @@ native_hand_over(const struct freshness *f)
 static void
 native_close(struct freshness *f)
 {
-	drop_record((struct freshness_native *)f);
-	free(f);
+	struct freshness_native *fn = (struct freshness_native *)f;
+
+	drop_record(fn);
+	if (fn->kept >= 0)
+		close(fn->kept);
+	free(fn);
 }
 
 static const struct freshness_ops native_ops = {
 	.register_vm = native_register,
 	.acquire = native_acquire,
+	.prepare = native_prepare,
 	.confirm = native_confirm,
 	.release = native_release,
 	.forget = native_forget,
@@ -475,7 +420,7 @@ freshness_native(struct freshness **out, const struct native *n,
 		return err_sys(err, ENOMEM, "cannot open freshness records");
 	fn->base.ops = &native_ops;
 	fn->native = n;
-	fn->fd = -1;
+	fn->fd = fn->kept = -1;
 	*out = &fn->base;
 	return 0;
 }
@@ -493,7 +438,7 @@ freshness_adopt(struct freshness **out, int fd, const uint8_t uuid[UUID_SIZE],
 	}
 	fn = (struct freshness_native *)*out;
 	fn->fd = fd;
-	rc = read_record(fd, uuid, &fn->record, err);
+	rc = freshness_file_read(fd, uuid, &fn->record, err);
 	fn->epoch = epoch;
 	if (rc == 0 && (fn->record.state != FRESHNESS_OPEN ||
 	    fn->record.epoch != epoch))

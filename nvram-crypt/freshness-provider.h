@@ -12,6 +12,8 @@ struct freshness_ops {
 	    const struct freshness_claim *c, struct err *err);
 	int (*acquire)(struct freshness *f, const struct freshness_claim *c,
 	    bool accept, struct freshness_grant *grant, struct err *err);
+	int (*prepare)(struct freshness *f,	/* NULL: cannot be */
+	    const struct freshness_claim *c, struct err *err);
 	int (*confirm)(struct freshness *f, struct err *err);
 	int (*release)(struct freshness *f,
 	    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,

@@ -31,6 +31,16 @@ freshness_acquire(struct freshness *f, const struct freshness_claim *c,
 }
 
 int
+freshness_prepare(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	if (f->ops->prepare == NULL)
+		return err_set(err, ERR_UNSUPPORTED, "a VM whose record the "
+		    "trust authority keeps cannot be waited for yet");
+	return f->ops->prepare(f, c, err);
+}
+
+int
 freshness_confirm(struct freshness *f, struct err *err)
 {
 	return f->ops->confirm(f, err);

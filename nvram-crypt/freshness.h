@@ -60,6 +60,11 @@ int freshness_register(struct freshness *f, const struct freshness_claim *c,
  * accept, a stale claim is taken all the same. */
 int freshness_acquire(struct freshness *f, const struct freshness_claim *c,
     bool accept, struct freshness_grant *grant, struct err *err);
+/* Opens what freshness_acquire will need, takes nothing: for one who will have
+ * no paths and privileges any more by then. c is what the file says now; it may
+ * have gone on by then. ERR_UNSUPPORTED with the authority's records. */
+int freshness_prepare(struct freshness *f, const struct freshness_claim *c,
+    struct err *err);
 /* The epoch is on the disk, in the file. To be called before any change of
  * state or protectors is acknowledged: from now on what was there before is an
  * older copy. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A file in use goes from one process to the next with its descriptor, and so
- * with its lock. */
+ * with its lock; or without, and then it is read anew. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "nvram-crypt/nvram-internal.h"
@@ -72,4 +74,55 @@ void
 nvram_keep_fresh(struct nvram *nv, struct freshness *f)
 {
 	nv->freshness = f;
+}
+
+static int
+read_anew(struct nvram **out, const struct nvram *old, struct err *err)
+{
+	struct nvram *nv = NULL;
+	struct store *store;
+	int fd, rc;
+
+	*out = NULL;
+	/* The lock is that of the open file, which both numbers name. */
+	fd = fcntl(store_file(old->store), F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot read %s anew", old->name);
+	if ((rc = store_from_fd(&store, fd, err)) < 0 ||
+	    (rc = nvram_open_store(&nv, store, old->name, err)) < 0)
+		return rc;
+	if ((rc = nvram_unlock_dek(nv, secret_bytes(old->keys.dek),
+	    err)) < 0) {
+		nvram_close(nv);
+		return rc;
+	}
+	nv->acts_for = old->acts_for;
+	*out = nv;
+	return 0;
+}
+
+int
+nvram_take(struct nvram **nv, struct err *err)
+{
+	struct nvram *fresh;
+	int rc;
+
+	if (!(*nv)->unlocked || store_file((*nv)->store) < 0)
+		return err_set(err, ERR_INTERNAL, "%s cannot be taken",
+		    (*nv)->name);
+	if ((rc = store_lock((*nv)->store, (*nv)->name, err)) < 0)
+		return rc;
+	if ((rc = read_anew(&fresh, *nv, err)) < 0) {
+		store_unlock((*nv)->store);
+		return rc;
+	}
+	nvram_close(*nv);
+	*nv = fresh;
+	return 0;
+}
+
+void
+nvram_give(struct nvram *nv)
+{
+	store_unlock(nv->store);
 }

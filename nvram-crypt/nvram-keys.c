@@ -25,6 +25,19 @@ derive(const struct secret *dek, const char *label, const uint8_t *context,
 }
 
 int
+nvram_derive_key(const struct nvram *nv, const char *label,
+    const void *context, size_t context_size, uint8_t key[DEK_SIZE],
+    struct err *err)
+{
+	if (!nv->unlocked)
+		return err_set(err, ERR_REFUSED, "%s is not unlocked",
+		    nv->name);
+	return crypto_kbkdf(secret_bytes(nv->keys.dek),
+	    secret_size(nv->keys.dek), label, context, context_size, key,
+	    DEK_SIZE, err);
+}
+
+int
 nvram_keys_make(struct nvram_keys *keys, struct secret *dek,
     const uint8_t uuid[UUID_SIZE], const uint8_t dek_id[DEK_ID_SIZE],
     struct err *err)

@@ -205,6 +205,18 @@ nvram_open(struct nvram **out, const char *path, bool writable,
 }
 
 int
+nvram_open_waiting(struct nvram **out, const char *path, struct err *err)
+{
+	struct store *store = NULL;
+	int rc;
+
+	*out = NULL;
+	if ((rc = store_open_unlocked(&store, path, err)) < 0)
+		return rc;
+	return open_store(out, store, path, NULL, err);
+}
+
+int
 nvram_open_to_destroy(struct nvram **out, const char *path, bool *begun,
     struct err *err)
 {

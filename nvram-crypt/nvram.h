@@ -35,6 +35,7 @@ enum nvram_kind {
 	NVRAM_VOLATILE = 2,	/* libtpms TPMLIB_STATE_VOLATILE; only as long
 				 * as it belongs to the permanent one beside
 				 * it */
+	NVRAM_MIGRATION = 3,	/* migration/note.h; no TPM's state */
 };
 
 struct nvram_record {
@@ -123,6 +124,16 @@ int nvram_open_store(struct nvram **out, struct store *store, const char *name,
     struct err *err);
 void nvram_close(struct nvram *nv);
 
+/* Opens for writing without the lock, for one who waits for the file: it can be
+ * unlocked and looked at, and nvram_take makes it this process's. */
+int nvram_open_waiting(struct nvram **out, const char *path, struct err *err);
+/* Locks a file of which this process has the key, and reads it anew: others may
+ * have written meanwhile. *nv is then another object, to be acquired. ERR_BUSY
+ * while somebody else has the lock; after any failure *nv is as it was. */
+int nvram_take(struct nvram **nv, struct err *err);
+/* Gives up the lock of a file that is released; key and state stay. */
+void nvram_give(struct nvram *nv);
+
 /* Of the newest superblock that looks whole; authenticated only after
  * nvram_unlock. */
 const struct nvram_header *nvram_header(const struct nvram *nv);
@@ -154,6 +165,12 @@ int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 void nvram_act_for(struct nvram *nv, pid_t pid);
 /* What this file would claim. */
 void nvram_claim(const struct nvram *nv, struct freshness_claim *claim);
+
+/* A key for another purpose than the file's own, from the DEK: label says which,
+ * and is that purpose's alone. */
+int nvram_derive_key(const struct nvram *nv, const char *label,
+    const void *context, size_t context_size, uint8_t key[DEK_SIZE],
+    struct err *err);
 
 /* The state record of a kind as last committed; ERR_NOTFOUND. The bytes are
  * the file's own until the next commit or close. */

@@ -150,6 +150,24 @@ store_file(const struct store *s)
 }
 
 int
+store_lock(struct store *s, const char *name, struct err *err)
+{
+	int fd = store_file(s);
+
+	return fd < 0 ? 0 : lock(fd, name, err);
+}
+
+void
+store_unlock(struct store *s)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	int fd = store_file(s);
+
+	if (fd >= 0)
+		(void)fcntl(fd, F_OFD_SETLK, &fl);
+}
+
+int
 store_from_fd(struct store **out, int fd, struct err *err)
 {
 	struct file_store *fs = calloc(1, sizeof(*fs));
@@ -165,8 +183,8 @@ store_from_fd(struct store **out, int fd, struct err *err)
 	return 0;
 }
 
-int
-store_open_file(struct store **out, const char *path, bool writable,
+static int
+open_file(struct store **out, const char *path, bool writable, bool locked,
     struct err *err)
 {
 	struct stat st;
@@ -189,10 +207,23 @@ store_open_file(struct store **out, const char *path, bool writable,
 		    path);
 		goto out;
 	}
-	if (writable && (rc = lock(fd, path, err)) < 0)
+	if (locked && (rc = lock(fd, path, err)) < 0)
 		goto out;
 	return store_from_fd(out, fd, err);
 out:
 	close(fd);
 	return rc;
+}
+
+int
+store_open_file(struct store **out, const char *path, bool writable,
+    struct err *err)
+{
+	return open_file(out, path, writable, writable, err);
+}
+
+int
+store_open_unlocked(struct store **out, const char *path, struct err *err)
+{
+	return open_file(out, path, true, false, err);
 }

@@ -39,6 +39,12 @@ struct store {
  * but a regular file. */
 int store_open_file(struct store **out, const char *path, bool writable,
     struct err *err);
+/* The same for writing, but not locked yet. */
+int store_open_unlocked(struct store **out, const char *path, struct err *err);
+/* Takes and gives back the lock of a store that is a file, as store_open_file
+ * does; name is for messages. Any other store has none. */
+int store_lock(struct store *s, const char *name, struct err *err);
+void store_unlock(struct store *s);
 /* The descriptor of a store that is a file; -1 for any other. */
 int store_file(const struct store *s);
 /* Over a descriptor of the caller's, which goes over to the store, also on

@@ -54,7 +54,9 @@ enum need {
 	NEED_STORE,		/* arg: enum tpm_state; size bytes */
 	NEED_LOG,		/* arg: enum log_level; size bytes of text */
 	NEED_DATA_CLOSED,	/* QEMU's end of the data socket is gone */
-	NEED_LAST = NEED_DATA_CLOSED,
+	NEED_RECLAIM,		/* a command is going to be run, for the first
+				 * time since the state was handed out */
+	NEED_LAST = NEED_RECLAIM,
 };
 
 struct message {

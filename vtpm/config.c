@@ -59,6 +59,8 @@ static const struct keyfile_key keys[] = {
 	{ "native", "tcti", keyfile_set_text, TEXT(tcti) },
 	{ "native", "owner", set_owner, OTHER },
 	{ "authority", "socket", keyfile_set_path, TEXT(agent) },
+	{ "migration", "allow_restore", keyfile_set_flag,
+	    TEXT(allow_restore) },
 	{ "vtpmd", "user", set_user, TEXT(user) },
 	{ "vtpmd", "log", keyfile_set_text, TEXT(log) },
 	{ "vtpmd", "log_level", keyfile_set_log_level,

@@ -27,6 +27,7 @@ struct config {
 					 * state_dir, else the caller */
 	gid_t group;
 	char agent[PATH_MAX];		/* [authority] socket */
+	bool allow_restore;		/* [migration] allow_restore */
 	char user[64];			/* [vtpmd] user; empty: choose */
 	char log[PATH_MAX];		/* [vtpmd] log; empty: stderr */
 	enum log_level log_level;

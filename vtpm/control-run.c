@@ -24,10 +24,14 @@
 #define INIT_FLAG_DELETE_VOLATILE 1u
 #define CONFIG_FLAG_FILE_KEY 1u
 
+/* LOCK_STORAGE asks for so many tries, of so long each; QEMU for 300. */
+#define LOCK_RETRIES_MAX 500u
+#define LOCK_RETRY_MS 10u
+
 /* In one piece: swtpm_ioctl takes what one read gives for the whole. */
-static int
-answer(struct client *c, const uint32_t *words, size_t n, const void *data,
-    size_t size)
+int
+control_answer_with(struct client *c, const uint32_t *words, size_t n,
+    const void *data, size_t size)
 {
 	size_t whole = n * sizeof(*words) + size;
 	uint8_t *bytes = malloc(whole);
@@ -48,7 +52,7 @@ answer(struct client *c, const uint32_t *words, size_t n, const void *data,
 int
 control_answer(struct client *c, uint32_t result)
 {
-	return answer(c, &result, 1, NULL, 0);
+	return control_answer_with(c, &result, 1, NULL, 0);
 }
 
 /* The answer of most orders: the worker's result and nothing else. */
@@ -78,7 +82,7 @@ run_get_capability(struct monitor *m, struct client *c, struct buf *request)
 
 	(void)m;
 	(void)request;
-	return answer(c, words, 2, NULL, 0);
+	return control_answer_with(c, words, 2, NULL, 0);
 }
 
 static void
@@ -88,6 +92,9 @@ init_done(struct monitor *m, struct client *c, const struct message *reply)
 
 	m->powered = result == TPM_SUCCESS;
 	m->state_set = false;
+	incoming_reset(&m->incoming);
+	if (!m->powered)
+		storage_give_up(m->storage);
 	if (!m->powered)
 		log_error("the TPM does not start: libtpms says 0x%x", result);
 	result_done(m, c, reply);
@@ -108,9 +115,16 @@ init_delete_volatile_done(struct monitor *m, struct client *c,
 static int
 run_init(struct monitor *m, struct client *c, struct buf *request)
 {
-	uint32_t flags;
+	uint32_t flags, result;
+	bool discard;
 
 	buf_get_u32be(request, &flags);
+	if ((result = control_before_init(m, &discard)) != TPM_SUCCESS) {
+		if (!discard)
+			return control_answer(c, result);
+		control_discard_state(m, c, result);
+		return 0;
+	}
 	return order_plain(m, c, ORDER_INIT, flags,
 	    (flags & INIT_FLAG_DELETE_VOLATILE) != 0 ?
 	    init_delete_volatile_done : init_done);
@@ -156,7 +170,7 @@ established_done(struct monitor *m, struct client *c,
 
 	(void)m;
 	if (c != NULL)
-		(void)answer(c, words, 2, NULL, 0);
+		(void)control_answer_with(c, words, 2, NULL, 0);
 }
 
 static int
@@ -226,62 +240,6 @@ run_store_volatile(struct monitor *m, struct client *c, struct buf *request)
 	return order_plain(m, c, ORDER_STORE_VOLATILE, 0, result_done);
 }
 
-static void
-get_state_done(struct monitor *m, struct client *c,
-    const struct message *reply)
-{
-	uint32_t result = (uint32_t)reply->result, size = reply->size;
-
-	if (c == NULL)
-		return;
-	if (result == TPM_SUCCESS && m->order.offset > size)
-		result = TPM_BAD_PARAMETER;
-	if (result != TPM_SUCCESS) {
-		(void)answer(c, (uint32_t[]){ result, 0, 0, 0 }, 4, NULL, 0);
-		return;
-	}
-	(void)answer(c, (uint32_t[]){ result, 0, size,
-	    size - m->order.offset }, 4,
-	    m->channel.memory.shared->orders + m->order.offset,
-	    size - m->order.offset);
-}
-
-static int
-run_get_state(struct monitor *m, struct client *c, struct buf *request)
-{
-	uint32_t flags, type;
-
-	buf_get_u32be(request, &flags);
-	buf_get_u32be(request, &type);
-	buf_get_u32be(request, &m->order.offset);
-	return order_plain(m, c, ORDER_GET_STATE, type, get_state_done);
-}
-
-static void
-set_state_done(struct monitor *m, struct client *c,
-    const struct message *reply)
-{
-	if (reply->result == TPM_SUCCESS)
-		m->state_set = true;
-	result_done(m, c, reply);
-}
-
-static int
-run_set_state(struct monitor *m, struct client *c, struct buf *request)
-{
-	struct message q = { .type = ORDER_SET_STATE };
-	uint32_t flags;
-
-	buf_get_u32be(request, &flags);
-	buf_get_u32be(request, &q.arg);
-	buf_get_u32be(request, &q.size);
-	buf_get_bytes(request, m->channel.memory.shared->orders, q.size);
-	if (flags != 0)
-		return control_answer(c, TPM_BAD_PARAMETER);
-	monitor_order(m, c, &q, -1, set_state_done);
-	return 0;
-}
-
 static int
 run_get_config(struct monitor *m, struct client *c, struct buf *request)
 {
@@ -289,7 +247,7 @@ run_get_config(struct monitor *m, struct client *c, struct buf *request)
 
 	(void)m;
 	(void)request;
-	return answer(c, words, 2, NULL, 0);
+	return control_answer_with(c, words, 2, NULL, 0);
 }
 
 static int
@@ -327,7 +285,7 @@ buffer_size_done(struct monitor *m, struct client *c,
 	buf_get_u32be(&b, &words[2]);
 	buf_get_u32be(&b, &words[3]);
 	if (c != NULL)
-		(void)answer(c, words, 4, NULL, 0);
+		(void)control_answer_with(c, words, 4, NULL, 0);
 }
 
 static int
@@ -350,9 +308,9 @@ get_info_done(struct monitor *m, struct client *c,
 	if (result == TPM_SUCCESS && m->order.offset > size)
 		result = TPM_BAD_PARAMETER;
 	if (result != TPM_SUCCESS)
-		(void)answer(c, (uint32_t[]){ result, 0, 0 }, 3, NULL, 0);
+		(void)control_answer_with(c, (uint32_t[]){ result, 0, 0 }, 3, NULL, 0);
 	else
-		(void)answer(c, (uint32_t[]){ result, size,
+		(void)control_answer_with(c, (uint32_t[]){ result, size,
 		    size - m->order.offset }, 3,
 		    m->channel.memory.shared->orders + m->order.offset,
 		    size - m->order.offset);
@@ -369,13 +327,24 @@ run_get_info(struct monitor *m, struct client *c, struct buf *request)
 	    get_info_done);
 }
 
+/* The VM runs on here, though its state was handed out: in QEMU's order the
+ * last word of a migration that failed, and of a snapshot. */
 static int
 run_lock_storage(struct monitor *m, struct client *c, struct buf *request)
 {
-	(void)m;
-	(void)request;
-	/* The lock is taken when the file is opened and held to the end. */
-	return control_answer(c, TPM_SUCCESS);
+	struct err err = { 0 };
+	uint32_t retries;
+	int rc;
+
+	buf_get_u32be(request, &retries);
+	if (retries > LOCK_RETRIES_MAX)
+		retries = LOCK_RETRIES_MAX;
+	control_end_session(m);
+	rc = m->powered ? storage_reclaim(m->storage, retries * LOCK_RETRY_MS,
+	    &err) : storage_own(m->storage, retries * LOCK_RETRY_MS, &err);
+	if (rc < 0)
+		log_error("LOCK_STORAGE: %s", err.text);
+	return control_answer(c, rc < 0 ? TPM_IOERROR : TPM_SUCCESS);
 }
 
 static int
@@ -393,28 +362,30 @@ static const struct command upgrade_command = { "UPGRADE",
 static const struct command control_commands[CMD_LAST + 1] = {
 	[CMD_GET_CAPABILITY] = { "GET_CAPABILITY", .any_time = true,
 	    .run = run_get_capability },
-	[CMD_INIT] = { "INIT", 4, 4, .run = run_init },
+	[CMD_INIT] = { "INIT", 4, 4, .changes = true, .run = run_init },
 	[CMD_SHUTDOWN] = { "SHUTDOWN", .run = run_shutdown },
 	[CMD_GET_TPMESTABLISHED] = { "GET_TPMESTABLISHED", .powered = true,
 	    .run = run_get_established },
 	[CMD_SET_LOCALITY] = { "SET_LOCALITY", 1, 4, .powered = true,
 	    .run = run_set_locality },
 	[CMD_HASH_START] = { "HASH_START", .powered = true,
-	    .run = run_hash_start },
+	    .changes = true, .owns = true, .run = run_hash_start },
 	[CMD_HASH_DATA] = { "HASH_DATA", 4, 4, .length_at = 4,
-	    .powered = true, .run = run_hash_data },
-	[CMD_HASH_END] = { "HASH_END", .powered = true, .run = run_hash_end },
+	    .powered = true, .changes = true, .run = run_hash_data },
+	[CMD_HASH_END] = { "HASH_END", .powered = true, .changes = true,
+	    .run = run_hash_end },
 	[CMD_CANCEL_TPM_CMD] = { "CANCEL_TPM_CMD", .any_time = true,
 	    .run = run_cancel },
 	[CMD_STORE_VOLATILE] = { "STORE_VOLATILE", .powered = true,
-	    .run = run_store_volatile },
+	    .owns = true, .run = run_store_volatile },
 	[CMD_RESET_TPMESTABLISHED] = { "RESET_TPMESTABLISHED", 1, 4,
-	    .powered = true, .run = run_reset_established },
+	    .powered = true, .changes = true, .owns = true,
+	    .run = run_reset_established },
 	[CMD_GET_STATEBLOB] = { "GET_STATEBLOB", 12, 12,
-	    .run = run_get_state },
+	    .run = control_get_state },
 	[CMD_SET_STATEBLOB] = { "SET_STATEBLOB", 12, 12, .length_at = 12,
-	    .stopped = true, .run = run_set_state },
-	[CMD_STOP] = { "STOP", .run = run_stop },
+	    .stopped = true, .changes = true, .run = control_set_state },
+	[CMD_STOP] = { "STOP", .changes = true, .run = run_stop },
 	[CMD_GET_CONFIG] = { "GET_CONFIG", .any_time = true,
 	    .run = run_get_config },
 	[CMD_SET_DATAFD] = { "SET_DATAFD", .run = run_set_datafd },

@@ -39,6 +39,19 @@ refuse(struct client *c, uint32_t number, uint32_t result, const char *why)
 	return control_answer(c, result) < 0 ? ERR_CLOSED : 1;
 }
 
+/* After the state was handed out the file may be another's. */
+static bool
+owns_file(struct monitor *m, const struct command *command)
+{
+	struct err err = { 0 };
+
+	control_end_session(m);
+	if (storage_reclaim(m->storage, 0, &err) == 0)
+		return true;
+	log_warning("refused %s: %s", command->name, err.text);
+	return false;
+}
+
 int
 control_dispatch(struct monitor *m, struct client *c)
 {
@@ -65,7 +78,11 @@ control_dispatch(struct monitor *m, struct client *c)
 		log_warning("refused %s: the TPM is %s", command->name,
 		    m->powered ? "running" : "not running");
 		rc = control_answer(c, TPM_BAD_ORDINAL);
+	} else if (command->owns && !owns_file(m, command)) {
+		rc = control_answer(c, TPM_IOERROR);
 	} else {
+		if (command->changes)
+			control_end_session(m);
 		b = buf_reader(c->in + 4, (size_t)size - 4);
 		m->served_last = (size_t)(c - m->clients);
 		rc = command->run(m, c, &b);

@@ -33,6 +33,10 @@ struct command {
 				 * is under way */
 	bool powered;		/* only between INIT and STOP */
 	bool stopped;		/* only outside that */
+	bool changes;		/* the TPM is another one afterwards: what
+				 * GET_STATEBLOB gave before does not belong to
+				 * what it gives then */
+	bool owns;		/* needs the nvram file */
 	/* A client to be dropped is a negative code. */
 	int (*run)(struct monitor *m, struct client *c, struct buf *request);
 };
@@ -42,5 +46,25 @@ const struct command *control_command(uint32_t number);
 
 /* Sends a bare TPM_RESULT. */
 int control_answer(struct client *c, uint32_t result);
+/* Sends words and bytes in one piece. */
+int control_answer_with(struct client *c, const uint32_t *words, size_t n,
+    const void *data, size_t size);
+
+/* control-state.c: the state in sealed blobs. */
+int control_get_state(struct monitor *m, struct client *c,
+    struct buf *request);
+int control_set_state(struct monitor *m, struct client *c,
+    struct buf *request);
+/* Nothing more belongs to what was handed out. */
+void control_end_session(struct monitor *m);
+/* The last blob, which nobody takes in pieces any more. */
+void control_forget_blob(struct monitor *m);
+/* Before INIT: that the file is ours, and that what was brought in is whole.
+ * Returns the number of what is to be answered, or TPM_SUCCESS. With *discard
+ * what came has to be thrown away. */
+uint32_t control_before_init(struct monitor *m, bool *discard);
+/* Throws away what was brought in, then answers. */
+void control_discard_state(struct monitor *m, struct client *c,
+    uint32_t result);
 
 #endif

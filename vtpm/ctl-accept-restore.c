@@ -1,24 +1,56 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "migration/note.h"
 #include "vtpm/vtpmctl.h"
+
+static bool without_authority, saved_state;
 
 static void
 print(const json_t *r)
 {
-	printf("%s: accepted as the newest copy of VM %s, epoch %lld\n",
-	    ctl_text(r, "file"), ctl_text(r, "uuid"),
-	    (long long)ctl_number(r, "epoch"));
+	if (saved_state)
+		printf("%s: takes up the next state that is brought in for "
+		    "VM %s\n", ctl_text(r, "file"), ctl_text(r, "uuid"));
+	else
+		printf("%s: accepted as the newest copy of VM %s, epoch %lld\n",
+		    ctl_text(r, "file"), ctl_text(r, "uuid"),
+		    (long long)ctl_number(r, "epoch"));
 }
-
-static bool without_authority;
 
 static const struct ctl_option options[] = {
 	{ "without-authority", NULL, "take the VM away from the trust "
 	    "authority, without asking it", NULL, &without_authority },
+	{ "saved-state", NULL, "the next state that a saved VM or a snapshot "
+	    "brings, once", NULL, &saved_state },
 	{ 0 },
 };
+
+/* The file stays what it is until a vtpmd has taken up the state. */
+static int
+accept_saved_state(struct nvram *nv, struct err *err)
+{
+	struct note note = { .what = NOTE_ACCEPTED,
+		.made = (uint64_t)time(NULL) };
+	uint8_t bytes[NOTE_SIZE];
+	struct nvram_record records[3] = { { .kind = NVRAM_PERMANENT },
+		{ .kind = NVRAM_VOLATILE } };
+	size_t n = 1;
+	int rc;
+
+	if ((rc = nvram_get(nv, NVRAM_PERMANENT, &records[0].data,
+	    &records[0].size, err)) < 0)
+		return rc;
+	if (nvram_get(nv, NVRAM_VOLATILE, &records[1].data, &records[1].size,
+	    NULL) == 0)
+		n++;
+	note_encode(&note, bytes);
+	records[n++] = (struct nvram_record){ NVRAM_MIGRATION, bytes,
+		sizeof(bytes) };
+	return nvram_commit(nv, records, n, err);
+}
 
 static int
 remove_authority(struct nvram *nv, struct err *err)
@@ -73,10 +105,15 @@ run(struct ctl *ctl, struct err *err)
 	struct nvram *nv = NULL;
 	int rc;
 
+	if (saved_state && without_authority)
+		return err_set(err, ERR_USAGE, "--saved-state and "
+		    "--without-authority are two things: one after the other");
 	rc = without_authority ? take_away(ctl, &nv, err) :
-	    ctl_open_to_change(ctl, true, &nv, err);
+	    ctl_open_to_change(ctl, !saved_state, &nv, err);
 	if (rc < 0)
 		return rc;
+	if (saved_state && (rc = accept_saved_state(nv, err)) < 0)
+		return ctl_close_changed(nv, rc, err);
 	h = nvram_header(nv);
 	rc = ctl_print(ctl, json_pack("{s:o, s:o, s:I}",
 	    "file", ctl_json_text(ctl->operands[0]),
@@ -98,7 +135,10 @@ const struct ctl_command ctl_accept_restore = {
 	    "good, --without-authority removes its\nprotectors from a file "
 	    "that a passphrase or this host's key opens; then this host\n"
 	    "keeps the record, and nothing keeps other hosts from using "
-	    "other copies.\n",
+	    "other copies.\n"
+	    "With --saved-state the file is left as it is, and vtpmd takes up "
+	    "the next state\nthat QEMU brings in for this VM, however old: "
+	    "of a VM that was saved to a file, or\na snapshot.\n",
 	.options = options,
 	.run = run,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The worker's requests, as a table: which there are, when each is allowed,
  * how large. A worker that breaks a rule has been taken over or is broken. */
-#include "vtpm/monitor.h"
+#include "vtpm/control.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -88,6 +88,23 @@ need_data_closed(struct monitor *m, const struct message *q,
 	return 0;
 }
 
+static int
+need_reclaim(struct monitor *m, const struct message *q,
+    struct message *reply)
+{
+	struct err err = { 0 };
+	int rc;
+
+	(void)q;
+	(void)reply;
+	monitor_was_busy(m);
+	control_end_session(m);
+	if ((rc = storage_reclaim(m->storage, 0, &err)) < 0)
+		log_warning("a command is answered TPM_RC_NV_UNAVAILABLE and "
+		    "not run: %s", err.text);
+	return rc;
+}
+
 static const struct {
 	const char *name;
 	enum allowed allowed;
@@ -99,6 +116,7 @@ static const struct {
 	[NEED_STORE] = { "STORE", WHILE_POWERED, CHANNEL_AREA_SIZE,
 	    need_store },
 	[NEED_LOG] = { "LOG", ALWAYS, LOG_TEXT_MAX, need_log },
+	[NEED_RECLAIM] = { "RECLAIM", WHILE_POWERED, 0, need_reclaim },
 	[NEED_DATA_CLOSED] = { "DATA_CLOSED", ALWAYS, 0, need_data_closed },
 };
 

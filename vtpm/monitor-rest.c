@@ -4,7 +4,7 @@
  * what its last work took: buffers as large as a whole state, and deep stacks.
  * One order to the worker for each time that it was busy, not one a second.
  */
-#include "vtpm/monitor.h"
+#include "vtpm/control.h"
 
 #include <sys/mman.h>
 
@@ -39,6 +39,7 @@ monitor_rest(struct monitor *m)
 	}
 	m->rest_at = UINT64_MAX;
 	storage_rest(m->storage);
+	control_forget_blob(m);
 	/* Nobody's while no order is under way. */
 	(void)madvise(m->channel.memory.shared->orders, CHANNEL_AREA_SIZE,
 	    MADV_REMOVE);

@@ -104,11 +104,13 @@ open_storage(const struct monitor_start *s, struct monitor *m,
 	if ((rc = read_passphrase(s->options, m->supervisor, &passphrase,
 	    err)) < 0)
 		return rc;
-	rc = storage_open(&m->storage, s->options->nvram, s->config,
-	    passphrase, m->agent, err);
+	rc = (s->options->incoming ? storage_open_waiting : storage_open)(
+	    &m->storage, s->options->nvram, s->config, passphrase, m->agent,
+	    err);
 	secret_free(passphrase);
 	if (rc < 0)
 		return rc;
+	storage_allow_restore(m->storage, s->options->allow_restore);
 	name_vm(m);
 	return storage_note_version(m->storage, tpm_library_version(), err);
 }
@@ -160,6 +162,7 @@ take_over(const struct monitor_start *s, struct monitor *m, struct err *err)
 	    (rc = upgrade_receive(m, s->handover, s->options->nvram,
 	    err)) < 0)
 		return rc;
+	storage_allow_restore(m->storage, s->options->allow_restore);
 	name_vm(m);
 	return confine(m, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vtpm/monitor.h"
+#include "vtpm/control.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -390,6 +390,7 @@ monitor_run(struct monitor *m)
 		m->exit_status = rc == ERR_STALE ? err_exit_status(rc) : 1;
 	}
 	m->storage = NULL;
+	control_end_session(m);
 	agent_free(m->agent);
 	channel_close(&m->channel);
 	if (m->disowned && m->exit_status == 0)

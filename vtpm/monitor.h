@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "migration/incoming.h"
 #include "vtpm/channel.h"
 #include "vtpm/client.h"
 #include "vtpm/storage.h"
@@ -47,6 +48,20 @@ struct monitor {
 	uint32_t data_number;	/* counts the descriptors there were */
 	bool state_set;		/* SET_STATE that no INIT has used yet */
 	bool powered;		/* between INIT and STOP */
+	struct incoming incoming;	/* what SET_STATEBLOB has brought */
+	uint32_t refused_with;	/* for which it is thrown away */
+	/* What GET_STATEBLOB gives: one session as long as the TPM does
+	 * nothing. */
+	struct {
+		struct envelope_session *session;	/* NULL: none */
+		uint32_t members, given;	/* 1 << kind */
+		uint64_t begun;			/* the journal's, before it
+						 * began */
+		uint64_t asked;			/* when the blob was asked for */
+		uint32_t kind;			/* of the last blob, */
+		uint8_t *blob;			/* kept for who takes it in */
+		size_t blob_size;		/* pieces; NULL: none */
+	} outgoing;
 	struct {
 		bool active;
 		struct message message;

@@ -23,6 +23,9 @@ static const char usage[] =
 "                           [authority] socket\n"
 "      --user U             become user U when started by root\n"
 "      --terminate          end when the hypervisor's connection ends\n"
+"      --incoming           do not open FILE before a state comes from the\n"
+"                           hypervisor (a migration, a saved VM), or the VM starts\n"
+"      --allow-restore      take up older states too, as of a VM's snapshots\n"
 "      --daemon             go into the background once ready\n"
 "      --pid-file F         write the process id to F\n"
 "      --log F|syslog       log there instead of standard error\n"
@@ -35,9 +38,11 @@ static const char usage[] =
 enum { OPT_NVRAM = 256, OPT_CTRL, OPT_PASSPHRASE_FD, OPT_STATE_DIR, OPT_CONFIG,
 	OPT_USER, OPT_TERMINATE, OPT_DAEMON, OPT_PID_FILE, OPT_LOG,
 	OPT_LOG_LEVEL, OPT_AGENT, OPT_TRIAL, OPT_TAKE_OVER, OPT_WORKER,
-	OPT_REPORT };
+	OPT_REPORT, OPT_INCOMING, OPT_ALLOW_RESTORE };
 
 static const struct option long_options[] = {
+	{ "incoming", no_argument, NULL, OPT_INCOMING },
+	{ "allow-restore", no_argument, NULL, OPT_ALLOW_RESTORE },
 	{ "nvram", required_argument, NULL, OPT_NVRAM },
 	{ "ctrl", required_argument, NULL, OPT_CTRL },
 	{ "passphrase-fd", required_argument, NULL, OPT_PASSPHRASE_FD },
@@ -102,6 +107,12 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
 			break;
 		case OPT_TERMINATE:
 			o->terminate = true;
+			break;
+		case OPT_INCOMING:
+			o->incoming = true;
+			break;
+		case OPT_ALLOW_RESTORE:
+			o->allow_restore = true;
 			break;
 		case OPT_DAEMON:
 			o->daemon = true;

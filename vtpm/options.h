@@ -14,6 +14,7 @@ struct options {
 	const char *agent;	/* socket of the host's agent */
 	int passphrase_fd;	/* -1: none */
 	bool daemon, terminate;
+	bool incoming, allow_restore;
 	/* Only between one vtpmd and the next, which it starts to upgrade. */
 	int trial_fd;		/* -1: none */
 	const char *take_over;	/* NULL: none */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vtpm/storage.h"
+#include "vtpm/storage-internal.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -8,18 +8,6 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "nvram-crypt/freshness-authority.h"
-
-struct storage {
-	struct native *native;
-	struct agent *agent;	/* the caller's */
-	struct freshness *freshness;
-	struct nvram *nv;
-	bool failing;		/* the last store failed */
-	bool fenced;		/* the VM is another's, and that was told */
-	bool vanished;		/* the file has no name any more, and that was
-				 * told */
-	time_t looked;		/* for its name, CLOCK_MONOTONIC seconds */
-};
 
 /* Pauses between tries of a store, in milliseconds: about a second in all,
  * well under any guest's time-out for a TPM command. */
@@ -116,8 +104,8 @@ open_native(struct storage *s, const struct native_config *native,
 	return rc;
 }
 
-static int
-unlock(struct storage *s, const struct config *config,
+int
+storage_unlock(struct storage *s, const struct config *config,
     const struct secret *passphrase, struct err *err)
 {
 	struct native_config native = config_native(config);
@@ -155,26 +143,28 @@ storage_open(struct storage **out, const char *path,
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	s->agent = agent;
 	if ((rc = nvram_open(&s->nv, path, true, err)) < 0 ||
-	    (rc = unlock(s, config, passphrase, err)) < 0)
+	    (rc = storage_unlock(s, config, passphrase, err)) < 0)
 		goto out;
 	/* The supervisor, whose pid stays when this process is replaced. */
 	nvram_act_for(s->nv, getppid());
-	if ((rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
+	if ((rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0 ||
+	    (rc = storage_read_note(s, err)) < 0)
 		goto out;
 	*out = s;
 	s = NULL;
 out:
-	if (s != NULL) {
-		nvram_close(s->nv);
-		freshness_free(s->freshness);
-		native_free(s->native);
-		free(s);
-	}
+	storage_free(s);
 	return rc;
 }
 
 void
 storage_abandon(struct storage *s)
+{
+	storage_free(s);
+}
+
+void
+storage_free(struct storage *s)
 {
 	if (s == NULL)
 		return;
@@ -187,13 +177,13 @@ storage_abandon(struct storage *s)
 int
 storage_close(struct storage *s, struct err *err)
 {
-	int rc;
+	int rc = 0;
 
 	if (s == NULL)
 		return 0;
 	look_for_name(s, true);
 	/* The record is another's, and so is the end. */
-	if ((rc = check_fence(s, err)) == 0)
+	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0)
 		rc = nvram_release(s->nv, err);
 	storage_abandon(s);
 	return rc;
@@ -219,7 +209,8 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 	int rc;
 
 	/* Whether a program that comes after asks in time is not known. */
-	if ((rc = check_fence(s, err)) < 0)
+	if ((rc = check_fence(s, err)) < 0 ||
+	    (rc = storage_own(s, 0, err)) < 0)
 		return rc;
 	h->record = freshness_hand_over(s->freshness);
 	if ((rc = nvram_hand_over(s->nv, &h->file, &h->secret, err)) < 0)
@@ -261,12 +252,14 @@ storage_adopt(struct storage **out, const struct storage_handover *h,
 	else if (h->record >= 0)
 		close(h->record);
 	if (rc < 0) {
-		nvram_close(s->nv);
-		freshness_free(s->freshness);
-		free(s);
+		storage_free(s);
 		return rc;
 	}
 	nvram_keep_fresh(s->nv, s->freshness);
+	if ((rc = storage_read_note(s, err)) < 0) {
+		storage_free(s);
+		return rc;
+	}
 	*out = s;
 	return 0;
 }
@@ -311,14 +304,24 @@ pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+/* records has room for one more: the note goes along. */
 static int
-commit(struct storage *s, const struct nvram_record *records, size_t n,
+commit(struct storage *s, struct nvram_record *records, size_t n,
     struct err *err)
 {
+	uint8_t note[NOTE_SIZE];
 	int rc;
 
 	if ((rc = check_fence(s, err)) < 0)
 		return rc;
+	if (s->hold != STORAGE_OWNED)
+		return err_set(err, ERR_REFUSED, "the nvram file is not this "
+		    "vTPM's now: its state was handed out");
+	if (s->noted) {
+		note_encode(&s->note, note);
+		records[n++] = (struct nvram_record){ NVRAM_MIGRATION, note,
+			sizeof(note) };
+	}
 	for (size_t i = 0;; i++) {
 		rc = nvram_commit(s->nv, records, n, err);
 		if (rc == 0)
@@ -346,7 +349,7 @@ int
 storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
     size_t size, struct err *err)
 {
-	struct nvram_record records[2];
+	struct nvram_record records[3];
 	int rc;
 
 	if (which == TPM_STATE_PERMANENT) {
@@ -365,23 +368,44 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	return commit(s, records, 2, err);
 }
 
+static int
+commit_again(struct storage *s, bool with_volatile, struct err *err)
+{
+	struct nvram_record records[3] = { { .kind = NVRAM_PERMANENT },
+		{ .kind = NVRAM_VOLATILE } };
+	size_t n = 1;
+	int rc;
+
+	if ((rc = nvram_get(s->nv, NVRAM_PERMANENT, &records[0].data,
+	    &records[0].size, err)) < 0)
+		return rc;
+	if (with_volatile && nvram_get(s->nv, NVRAM_VOLATILE,
+	    &records[1].data, &records[1].size, NULL) == 0)
+		n++;
+	return commit(s, records, n, err);
+}
+
+int
+storage_write_note(struct storage *s, struct err *err)
+{
+	return commit_again(s, true, err);
+}
+
 int
 storage_drop_volatile(struct storage *s, struct err *err)
 {
-	struct nvram_record record = { .kind = NVRAM_PERMANENT };
-	int rc;
+	const uint8_t *data;
+	size_t size;
 
-	if (nvram_get(s->nv, NVRAM_VOLATILE, &record.data, &record.size,
-	    NULL) < 0)
+	if (nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0)
 		return 0;
-	if ((rc = nvram_get(s->nv, NVRAM_PERMANENT, &record.data,
-	    &record.size, err)) < 0)
-		return rc;
-	return commit(s, &record, 1, err);
+	return commit_again(s, false, err);
 }
 
 int
 storage_note_version(struct storage *s, uint32_t version, struct err *err)
 {
-	return nvram_set_state_version(s->nv, version, err);
+	s->version = version;
+	return s->hold == STORAGE_OWNED ?
+	    nvram_set_state_version(s->nv, version, err) : 0;
 }

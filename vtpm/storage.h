@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
+#include "migration/envelope.h"
 #include "nvram-crypt/nvram.h"
 #include "vtpm/config.h"
 #include "vtpm/tpm.h"
@@ -22,6 +23,11 @@ struct storage;
 /* Locks and unlocks the file, takes ownership of the VM's state (its next
  * epoch). passphrase may be NULL. agent and config must live as long. */
 int storage_open(struct storage **out, const char *path,
+    const struct config *config, const struct secret *passphrase,
+    struct agent *agent, struct err *err);
+/* vtpmd --incoming: gets key and record ready, and takes neither lock nor
+ * ownership. storage_own does, when a state has come. */
+int storage_open_waiting(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
     struct agent *agent, struct err *err);
 /* Reports a clean end and closes. NULL is allowed. ERR_STALE: the VM was
@@ -67,5 +73,32 @@ void storage_abandon(struct storage *s);
 /* Takes the descriptors; path is for messages. Writes nothing. */
 int storage_adopt(struct storage **out, const struct storage_handover *h,
     const char *path, struct agent *agent, struct err *err);
+
+/* -- the state moves: storage-migrate.c -- */
+
+/* Whether SET_STATEBLOB may bring back an older state; at first not. */
+void storage_allow_restore(struct storage *s, bool allow);
+/* A new session: the file remembers it as what was handed out last, on the
+ * disk. */
+int storage_hand_out(struct storage *s, struct envelope_session **session,
+    struct err *err);
+/* All of the session was handed out: whoever waits for the file may have it. A
+ * failure is logged, and the file kept. Nothing happens where the trust
+ * authority keeps the record. */
+void storage_lend(struct storage *s);
+/* What came was refused: the file is waited for again, if it ever was. */
+void storage_give_up(struct storage *s);
+/* Makes the file this vTPM's where it is not: after storage_lend unless
+ * somebody has used it, which is ERR_STALE for ever (storage.moved); at first
+ * with storage_open_waiting. Waits so long for the lock: ERR_BUSY. */
+int storage_own(struct storage *s, unsigned int wait_ms, struct err *err);
+/* The same, and what was handed out is void from now on, on the disk: to be
+ * called before the TPM does anything. */
+int storage_reclaim(struct storage *s, unsigned int wait_ms,
+    struct err *err);
+/* Opens what came by SET_STATEBLOB, for an owner: see envelope_open. ERR_STALE
+ * where it is not what was handed out last, and nobody has allowed that. */
+int storage_open_blob(struct storage *s, const void *bytes, size_t size,
+    struct envelope *e, struct secret **state, struct err *err);
 
 #endif

@@ -136,7 +136,8 @@ keep_options(struct vtpmd *d, int argc, char **argv, struct err *err)
 {
 	static char target[sizeof(d->config.log) + 8], level[32];
 	static char agent[sizeof(d->config.agent) + 16];
-	char **more = calloc((size_t)argc + 4, sizeof(*more));
+	static char restore[] = "--allow-restore";
+	char **more = calloc((size_t)argc + 5, sizeof(*more));
 
 	if (more == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
@@ -154,6 +155,9 @@ keep_options(struct vtpmd *d, int argc, char **argv, struct err *err)
 		snprintf(agent, sizeof(agent), "--agent=%s", d->config.agent);
 		more[argc++] = agent;
 	}
+	if (d->config.allow_restore && !d->options.allow_restore)
+		more[argc++] = restore;
+	d->options.allow_restore |= d->config.allow_restore;
 	d->supervisor.argv = more;
 	return 0;
 }

@@ -115,6 +115,17 @@ worker_make_orderly(struct worker *w)
 		tpm_make_orderly();
 }
 
+bool
+worker_may_run(struct worker *w)
+{
+	struct message reply;
+
+	if (journal(w)->handed_out && ask(w, NEED_RECLAIM, 0, 0, &reply) < 0)
+		return false;
+	journal(w)->handed_out = false;
+	return true;
+}
+
 void
 worker_data_closed(struct worker *w)
 {
@@ -188,8 +199,9 @@ order_init(struct worker *w, struct message *m, int fd)
 		tpm_power_off();
 		complain(w, "libtpms does not start with this state");
 	}
+	/* Until a command runs it may still be taken up elsewhere. */
+	journal(w)->handed_out = rc == TPM_SUCCESS && w->state_set;
 	w->state_set = false;
-	journal(w)->handed_out = false;
 	return rc;
 }
 
@@ -367,8 +379,8 @@ order_set_state(struct worker *w, struct message *m, int fd)
 		return TPM_BAD_PARAMETER;
 	rc = tpm_state_set((enum tpm_state)m->arg, w->channel.memory.shared->orders,
 	    m->size);
-	if (rc == TPM_SUCCESS && m->arg == TPM_STATE_PERMANENT)
-		w->state_set = m->size > 0;
+	if (m->arg == TPM_STATE_PERMANENT)
+		w->state_set = rc == TPM_SUCCESS;
 	return rc;
 }
 

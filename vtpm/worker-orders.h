@@ -45,6 +45,9 @@ uint32_t worker_restore(struct worker *w);
 uint32_t worker_resume(struct worker *w, enum resume how);
 /* With the lock held: TPM2_Shutdown where the guest sent none. */
 void worker_make_orderly(struct worker *w);
+/* With the lock held, before a command: what was handed out is void from now
+ * on, if the monitor says so. */
+bool worker_may_run(struct worker *w);
 /* With the lock held: tells the monitor. */
 void worker_data_closed(struct worker *w);
 

@@ -137,9 +137,15 @@ run(struct worker *w, size_t size, const uint8_t **response,
 {
 	struct journal *j = &w->channel.memory.shared->journal;
 
-	j->handed_out = false;
-	w->running = true;
 	w->store_failed = w->prepared = false;
+	if (tpm_powered() && !worker_may_run(w)) {
+		w->store_failed = true;
+		tpm_error_response(w->error, TPM_RC_NV_UNAVAILABLE);
+		*response = w->error;
+		*response_size = sizeof(w->error);
+		return;
+	}
+	w->running = true;
 	tpm_process(j->command, size, response, response_size);
 	w->running = false;
 	if (!w->store_failed)

@@ -250,6 +250,29 @@ journal("told-answer-size", 6, TOLD, (ANSWER_SIZE, 0xffffffff))
 journal("told-off", 6, TOLD, (NO_BOOLS, 0))
 journal("told-counted", 6, TOLD, (NUMBER_CAPTURED, 2**64 - 1))
 
+# envelope: mode, then a blob, changes of one, or headers
+ENVELOPE = (b"VTPMBLOB" + struct.pack(">I", 1) + b"\1\2\3" + bytes(13) +
+            struct.pack(">II", 1, 6) + b"s" * 16 +
+            struct.pack(">QQQII", 1, 3, 1700000000, 0x902, 40) + b"c" * 32 +
+            struct.pack(">IHH", 1, 1, 0) + b"i" * 16 + b"n" * 24 + b"k" * 32 +
+            b"t" * 16 + b"N" * 24 + b"p" * 40 + b"T" * 16)
+for failing in ("", "-failing"):
+    before = SOME if failing else NONE
+    seed("envelope", "raw" + failing, before + b"\0" + ENVELOPE)
+    seed("envelope", "unchanged" + failing, before + b"\1")
+    seed("envelope", "changed" + failing,
+         before + b"\1" + struct.pack(">HBHB", 40, 2, 200, 0xff))
+seed("envelope", "empty", NONE + b"\0")
+seed("envelope", "size", NONE + b"\0" + ENVELOPE[:80] + b"\xff" * 4 +
+     ENVELOPE[84:])
+seed("envelope", "protectors", NONE + b"\0" + ENVELOPE[:116] + b"\xff" * 4 +
+     ENVELOPE[120:])
+seed("envelope", "params", NONE + b"\0" + ENVELOPE[:122] + b"\xff\xff" +
+     ENVELOPE[124:])
+seed("envelope", "row", NONE + b"\2" + b"".join(
+    struct.pack(">IIIIB", *row) for row in (
+        (2, 2, 6, 0x902, 1), (1, 1, 6, 0x902, 2), (1, 1, 6, 0xa00, 1),
+        (1, 2, 6, 0x902, 1), (3, 3, 8, 0x902, 1), (1, 1, 6, 0x902, 1))))
 # state-blob: mode, changes: which, offset, size, bytes
 seed("state-blob", "good", NONE + b"\2")
 seed("state-blob", "good-failing", SOME + b"\2")

@@ -92,6 +92,84 @@ storage_drop_volatile(struct storage *s, struct err *err)
 	return 0;
 }
 
+/* The file's key, as far as an envelope is concerned. */
+static int
+find_kek(void *arg, struct envelope_kek *kek, struct err *err)
+{
+	(void)arg;
+	(void)err;
+	memset(kek->key, 7, sizeof(kek->key));
+	return kek->protector == ENVELOPE_BY_FILE ? 0 : ERR_NOTFOUND;
+}
+
+static const uint8_t vm_uuid[UUID_SIZE] = { 1, 2, 3 };
+
+int
+storage_hand_out(struct storage *s, struct envelope_session **session,
+    struct err *err)
+{
+	struct envelope_kek kek = { .protector = ENVELOPE_BY_FILE };
+
+	(void)s;
+	if (fail_now())
+		return err_sys(err, EIO, "cannot write");
+	FUZZ_ASSERT(find_kek(NULL, &kek, err) == 0);
+	return envelope_session_new(session, vm_uuid, &kek, 1, err);
+}
+
+int
+storage_open_blob(struct storage *s, const void *bytes, size_t size,
+    struct envelope *e, struct secret **state, struct err *err)
+{
+	struct envelope_kek by;
+
+	(void)s;
+	return envelope_open(bytes, size, vm_uuid, find_kek, NULL, e, &by,
+	    state, err);
+}
+
+int
+storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	(void)s;
+	(void)wait_ms;
+	return fail_now() ? err_set(err, ERR_STALE, "it is another's") : 0;
+}
+
+int
+storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	return storage_own(s, wait_ms, err);
+}
+
+void
+storage_lend(struct storage *s)
+{
+	(void)s;
+}
+
+void
+storage_give_up(struct storage *s)
+{
+	(void)s;
+}
+
+void
+storage_allow_restore(struct storage *s, bool allow)
+{
+	(void)s;
+	(void)allow;
+}
+
+const struct nvram_header *
+storage_header(const struct storage *s)
+{
+	static const struct nvram_header header = { .epoch = 7 };
+
+	(void)s;
+	return &header;
+}
+
 bool
 storage_look(struct storage *s)
 {

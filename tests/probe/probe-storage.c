@@ -122,3 +122,66 @@ storage_adopt(struct storage **out, const struct storage_handover *h,
 	(void)agent;
 	return storage_open(out, NULL, NULL, NULL, NULL, err);
 }
+
+int
+storage_open_waiting(struct storage **out, const char *path,
+    const struct config *config, const struct secret *passphrase,
+    struct agent *agent, struct err *err)
+{
+	return storage_open(out, path, config, passphrase, agent, err);
+}
+
+void
+storage_allow_restore(struct storage *s, bool allow)
+{
+	(void)s;
+	(void)allow;
+}
+
+int
+storage_hand_out(struct storage *s, struct envelope_session **session,
+    struct err *err)
+{
+	(void)s;
+	*session = NULL;
+	return err_set(err, ERR_UNSUPPORTED, "there is no file");
+}
+
+void
+storage_lend(struct storage *s)
+{
+	(void)s;
+}
+
+void
+storage_give_up(struct storage *s)
+{
+	(void)s;
+}
+
+int
+storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	(void)s;
+	(void)wait_ms;
+	(void)err;
+	return 0;
+}
+
+int
+storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	return storage_own(s, wait_ms, err);
+}
+
+int
+storage_open_blob(struct storage *s, const void *bytes, size_t size,
+    struct envelope *e, struct secret **state, struct err *err)
+{
+	(void)s;
+	(void)bytes;
+	(void)size;
+	(void)e;
+	*state = NULL;
+	return err_set(err, ERR_UNSUPPORTED, "there is no file");
+}

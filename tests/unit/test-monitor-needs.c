@@ -24,7 +24,7 @@
 #include "vtpm/supervisor.h"
 
 /* Numbers and sizes are the document's, not the header's. */
-enum { LOAD = 1, STORE, LOG, DATA_CLOSED };
+enum { LOAD = 1, STORE, LOG, DATA_CLOSED, RECLAIM };
 #define STORE_MAX 262144u
 #define LOG_MAX 512u
 
@@ -201,9 +201,10 @@ Test(needs, are_served_when_the_table_allows)
 		[STORE] = { [ORDER] = true, [POWERED] = true },
 		[LOG] = { true, true, true },
 		[DATA_CLOSED] = { true, true, true },
+		[RECLAIM] = { [ORDER] = true, [POWERED] = true },
 	};
 
-	for (uint32_t type = LOAD; type <= DATA_CLOSED; type++)
+	for (uint32_t type = LOAD; type <= RECLAIM; type++)
 		for (enum situation s = OFF; s < SITUATIONS; s++)
 			(allowed[type][s] ? is_served : is_forbidden)(s, type,
 			    TPM_STATE_PERMANENT, 0);
@@ -212,9 +213,9 @@ Test(needs, are_served_when_the_table_allows)
 Test(needs, are_served_up_to_the_size_in_the_table)
 {
 	static const uint32_t size_max[] = { [LOAD] = 0, [STORE] = STORE_MAX,
-		[LOG] = LOG_MAX, [DATA_CLOSED] = 0 };
+		[LOG] = LOG_MAX, [DATA_CLOSED] = 0, [RECLAIM] = 0 };
 
-	for (uint32_t type = LOAD; type <= DATA_CLOSED; type++) {
+	for (uint32_t type = LOAD; type <= RECLAIM; type++) {
 		is_served(POWERED, type, TPM_STATE_PERMANENT, size_max[type]);
 		is_forbidden(POWERED, type, TPM_STATE_PERMANENT,
 		    size_max[type] + 1);
@@ -224,7 +225,7 @@ Test(needs, are_served_up_to_the_size_in_the_table)
 
 Test(needs, that_are_not_in_the_table_are_forbidden)
 {
-	static const uint32_t none[] = { 0, DATA_CLOSED + 1, 0x7fffffff,
+	static const uint32_t none[] = { 0, RECLAIM + 1, 0x7fffffff,
 		0x80000001, UINT32_MAX };
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files storage*.c share. Nobody else includes this. */
+#ifndef VTPM_STORAGE_INTERNAL_H
+#define VTPM_STORAGE_INTERNAL_H
+
+#include <time.h>
+
+#include "migration/note.h"
+#include "vtpm/storage.h"
+
+/* Whose the file is. */
+enum storage_hold {
+	STORAGE_OWNED,		/* ours: locked, acquired */
+	STORAGE_LENT,		/* released after the state was handed out;
+				 * ours again if nobody has used that */
+	STORAGE_WAITING,	/* another's, perhaps, until a state comes */
+};
+
+struct storage {
+	struct native *native;
+	struct agent *agent;	/* the caller's */
+	struct freshness *freshness;
+	struct nvram *nv;
+	enum storage_hold hold;
+	bool noted;		/* there is a note, and it goes into the file
+				 * with every state */
+	struct note note;
+	uint8_t lent[ENVELOPE_SESSION_SIZE];	/* the session, while lent */
+	bool moved;		/* it was used elsewhere, and that was told */
+	bool allow_restore;
+	bool waits;		/* it was begun by storage_open_waiting, and no
+				 * command has run since */
+	uint32_t version;	/* storage_note_version's */
+	bool failing;		/* the last store failed */
+	bool fenced;		/* the VM is another's, and that was told */
+	bool vanished;		/* the file has no name any more, and that was
+				 * told */
+	time_t looked;		/* for its name, CLOCK_MONOTONIC seconds */
+};
+
+/* Native key, DEK, freshness provider, for an nv that is open. */
+int storage_unlock(struct storage *s, const struct config *config,
+    const struct secret *passphrase, struct err *err);
+/* The note in the file, once it is acquired. */
+int storage_read_note(struct storage *s, struct err *err);
+/* storage_store for the state as it is in the file: puts the note there, or
+ * removes it. */
+int storage_write_note(struct storage *s, struct err *err);
+/* Frees the object and what it holds. */
+void storage_free(struct storage *s);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The state leaves by GET_STATEBLOB and comes by SET_STATEBLOB, and the file
+ * goes along: doc/migration-format.md, "Who owns the state".
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "nvram-crypt/freshness-authority.h"
+#include "vtpm/storage-internal.h"
+
+#define LOCK_PAUSE_MS 10
+
+/* The file is written by its owner while it is read here: what looks torn may
+ * be whole a moment later. */
+#define LOOK_TRIES 20
+#define LOOK_PAUSE_MS 25
+
+static void
+pause_ms(long ms)
+{
+	struct timespec t = { .tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+void
+storage_allow_restore(struct storage *s, bool allow)
+{
+	s->allow_restore = allow;
+}
+
+int
+storage_read_note(struct storage *s, struct err *err)
+{
+	const uint8_t *data;
+	size_t size;
+	int rc;
+
+	s->noted = false;
+	if (nvram_get(s->nv, NVRAM_MIGRATION, &data, &size, NULL) < 0)
+		return 0;
+	if ((rc = note_decode(data, size, &s->note, err)) < 0)
+		return rc;
+	s->noted = true;
+	return 0;
+}
+
+/* -- the keys that wrap a session's -- */
+
+/* Whoever has the DEK can read all that the file held anyway. */
+static int
+file_kek(const struct storage *s, struct envelope_kek *kek, struct err *err)
+{
+	const struct nvram_header *h = nvram_header(s->nv);
+
+	kek->protector = ENVELOPE_BY_FILE;
+	memcpy(kek->id, h->dek_id, sizeof(kek->id));
+	return nvram_derive_key(s->nv, "vtpmd envelope file key", h->uuid,
+	    UUID_SIZE, kek->key, err);
+}
+
+static int
+find_kek(void *arg, struct envelope_kek *kek, struct err *err)
+{
+	const struct storage *s = arg;
+
+	if (kek->protector != ENVELOPE_BY_FILE || kek->params_size != 0 ||
+	    memcmp(kek->id, nvram_header(s->nv)->dek_id,
+	    sizeof(kek->id)) != 0)
+		return ERR_NOTFOUND;
+	return file_kek(s, kek, err);
+}
+
+/* -- out -- */
+
+int
+storage_hand_out(struct storage *s, struct envelope_session **session,
+    struct err *err)
+{
+	struct envelope_kek kek = { 0 };
+	struct note before = s->note;
+	bool noted = s->noted;
+	int rc;
+
+	*session = NULL;
+	if ((rc = storage_own(s, 0, err)) < 0 ||
+	    (rc = file_kek(s, &kek, err)) < 0 ||
+	    (rc = envelope_session_new(session, nvram_header(s->nv)->uuid,
+	    &kek, 1, err)) < 0)
+		goto out;
+	s->note = (struct note){ .what = NOTE_HANDED_OUT,
+		.made = (uint64_t)time(NULL) };
+	memcpy(s->note.session, envelope_session_id(*session),
+	    sizeof(s->note.session));
+	s->noted = true;
+	if ((rc = storage_write_note(s, err)) < 0) {
+		s->note = before;
+		s->noted = noted;
+		envelope_session_free(*session);
+		*session = NULL;
+	}
+out:
+	cleanse(kek.key, sizeof(kek.key));
+	return rc;
+}
+
+static void
+give(struct storage *s, enum storage_hold hold)
+{
+	struct err err = { 0 };
+
+	if (s->hold != STORAGE_OWNED || s->fenced ||
+	    nvram_wants_authority(s->nv))
+		return;
+	if (nvram_release(s->nv, &err) < 0) {
+		log_warning("the file is kept while the state travels: %s",
+		    err.text);
+		return;
+	}
+	nvram_give(s->nv);
+	s->hold = hold;
+}
+
+void
+storage_lend(struct storage *s)
+{
+	memcpy(s->lent, s->note.session, sizeof(s->lent));
+	give(s, STORAGE_LENT);
+}
+
+void
+storage_give_up(struct storage *s)
+{
+	if (s->waits)
+		give(s, STORAGE_WAITING);
+}
+
+/* -- in, and back -- */
+
+static int
+was_moved(struct storage *s, struct err *err)
+{
+	if (!s->moved)
+		log_event(LOG_LEVEL_ERROR, "storage.moved", "alarm=1 "
+		    "consequence=\"another vtpmd has taken up the state that "
+		    "was handed out here, and has used it: this copy of the "
+		    "TPM runs no command any more\" remedy=\"end this VM\"");
+	s->moved = true;
+	return err_set(err, ERR_STALE, "the state that was handed out here is "
+	    "in use elsewhere");
+}
+
+/* The file is locked: whether it is still what was lent. While its note is
+ * there, no command has run. */
+static int
+check_unused(struct storage *s, const struct storage *before, struct err *err)
+{
+	if (before->hold != STORAGE_LENT)
+		return 0;
+	if (s->noted && s->note.what == NOTE_HANDED_OUT && memcmp(
+	    s->note.session, before->lent, sizeof(before->lent)) == 0)
+		return 0;
+	return was_moved(s, err);
+}
+
+/* Locks, reads and acquires. */
+static int
+take(struct storage *s, struct err *err)
+{
+	struct storage before = *s;
+	int rc;
+
+	if ((rc = nvram_take(&s->nv, err)) < 0)
+		return rc;
+	if ((rc = storage_read_note(s, err)) < 0 ||
+	    (rc = check_unused(s, &before, err)) < 0 ||
+	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0) {
+		nvram_give(s->nv);
+		return rc;
+	}
+	s->hold = STORAGE_OWNED;
+	return nvram_set_state_version(s->nv, s->version, err);
+}
+
+int
+storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	unsigned int waited = 0;
+	int rc;
+
+	if (s->hold == STORAGE_OWNED)
+		return 0;
+	if (s->moved)
+		return was_moved(s, err);
+	while ((rc = take(s, err)) == ERR_BUSY && waited < wait_ms) {
+		pause_ms(LOCK_PAUSE_MS);
+		waited += LOCK_PAUSE_MS;
+	}
+	return rc;
+}
+
+int
+storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	int rc;
+
+	if ((rc = storage_own(s, wait_ms, err)) < 0)
+		return rc;
+	s->waits = false;
+	if (!s->noted)
+		return 0;
+	s->noted = false;
+	if ((rc = storage_write_note(s, err)) < 0)
+		s->noted = true;
+	return rc;
+}
+
+/* -- what comes -- */
+
+static int
+refuse_older(const struct storage *s, const struct envelope *e,
+    struct err *err)
+{
+	return err_set(err, ERR_STALE, "it is older than the state in the "
+	    "nvram file, or was taken up once already (it was taken at epoch "
+	    "%llu, and the file is at epoch %llu). To go back to it on "
+	    "purpose: vtpmctl accept-restore --saved-state FILE, or "
+	    "[migration] allow_restore = yes",
+	    (unsigned long long)e->epoch,
+	    (unsigned long long)nvram_header(s->nv)->epoch);
+}
+
+/* From here on the session is the one that is out: until a command runs, it
+ * can be brought in again. */
+static int
+judge(struct storage *s, const struct envelope *e, struct err *err)
+{
+	bool known = s->noted && s->note.what == NOTE_HANDED_OUT &&
+	    memcmp(s->note.session, e->session, sizeof(e->session)) == 0;
+	bool accepted = s->noted && s->note.what == NOTE_ACCEPTED;
+
+	if (known)
+		return 0;
+	if (!accepted && !s->allow_restore)
+		return refuse_older(s, e, err);
+	log_event(LOG_LEVEL_WARNING, "migration.restored", "epoch=%llu "
+	    "file_epoch=%llu allowed_by=%s consequence=\"the TPM goes back to "
+	    "an older state\"", (unsigned long long)e->epoch,
+	    (unsigned long long)nvram_header(s->nv)->epoch,
+	    accepted ? "accept-restore" : "configuration");
+	s->note = (struct note){ .what = NOTE_HANDED_OUT, .made = e->made };
+	memcpy(s->note.session, e->session, sizeof(s->note.session));
+	s->noted = true;
+	return 0;
+}
+
+int
+storage_open_blob(struct storage *s, const void *bytes, size_t size,
+    struct envelope *e, struct secret **state, struct err *err)
+{
+	struct envelope_kek by;
+	int rc;
+
+	if ((rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
+	    find_kek, s, e, &by, state, err)) < 0)
+		return rc;
+	if ((rc = judge(s, e, err)) < 0) {
+		secret_free(*state);
+		*state = NULL;
+	}
+	return rc;
+}
+
+/* -- waiting for it -- */
+
+static int
+look(struct storage *s, const char *path, const struct config *config,
+    const struct secret *passphrase, struct err *err)
+{
+	struct freshness_claim claim;
+	int rc;
+
+	if ((rc = nvram_open_waiting(&s->nv, path, err)) < 0 ||
+	    (rc = storage_unlock(s, config, passphrase, err)) < 0)
+		return rc;
+	/* The supervisor, whose pid stays when this process is replaced. */
+	nvram_act_for(s->nv, getppid());
+	nvram_claim(s->nv, &claim);
+	return freshness_prepare(s->freshness, &claim, err);
+}
+
+int
+storage_open_waiting(struct storage **out, const char *path,
+    const struct config *config, const struct secret *passphrase,
+    struct agent *agent, struct err *err)
+{
+	struct storage *s = NULL;
+	int rc;
+
+	*out = NULL;
+	for (size_t i = 0; i < LOOK_TRIES; i++) {
+		storage_free(s);
+		if ((s = calloc(1, sizeof(*s))) == NULL)
+			return err_sys(err, ENOMEM, "cannot open %s", path);
+		s->agent = agent;
+		s->hold = STORAGE_WAITING;
+		s->waits = true;
+		rc = look(s, path, config, passphrase, err);
+		if (rc != ERR_AUTH && rc != ERR_FORMAT)
+			break;
+		pause_ms(LOOK_PAUSE_MS);
+	}
+	if (rc < 0) {
+		storage_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
