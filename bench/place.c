@@ -180,13 +180,6 @@ place_stop(struct place *p)
 	https_context_free(p->server);
 }
 
-void
-place_kill(const struct place *p)
-{
-	if (p->pid > 0)
-		kill(p->pid, SIGTERM);
-}
-
 int
 cpu_used(pid_t pid, double *us, struct err *err)
 {

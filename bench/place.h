@@ -37,8 +37,6 @@ struct place {
 
 int place_start(struct place *p, struct err *err);
 void place_stop(struct place *p);
-/* Ends it at once, for a run that is interrupted. */
-void place_kill(const struct place *p);
 
 /* us of processor time, user and system, that a process has used. */
 int cpu_used(pid_t pid, double *us, struct err *err);

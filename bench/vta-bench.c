@@ -45,7 +45,8 @@ static const struct place *running;
 static void
 on_signal(int number)
 {
-	place_kill(running);
+	if (running->pid > 0)
+		kill(running->pid, SIGTERM);
 	_Exit(128 + number);
 }
 

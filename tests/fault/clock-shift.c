@@ -4,7 +4,6 @@
  * CLOCK_SHIFT names has the seconds, an int64_t, and may change under way. Time
  * namespaces shift the other clocks, but not this one (time_namespaces(7)).
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -260,7 +260,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_set_sink(quiet);
 	if (service.count == 0) {
 		service.count = gather(routes);
-		if (alarms_new(&k.alarms, NULL) < 0)
+		if (service.count == 0 || alarms_new(&k.alarms, NULL) < 0)
 			abort();
 	}
 	memset(&given, 0, sizeof(given));
