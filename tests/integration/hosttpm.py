@@ -52,6 +52,15 @@ def extend_command(pcr, bank, digest):
     return struct.pack(">HII", 0x8002, 10 + len(body), PCR_EXTEND) + body
 
 
+def listening(path):
+    """By the kernel's table: a name is there before its socket listens, and
+    swtpm takes one connection at a time."""
+    with open("/proc/net/unix", encoding="utf-8") as f:
+        # Num RefCount Protocol Flags (SO_ACCEPTCON) Type St Inode Path
+        return any(row[-1] == path and int(row[3], 16) & 0x10000
+                   for row in (line.split() for line in f.readlines()[1:]))
+
+
 class Host:
     """A host's TPM, and its agent's files."""
     all = []
@@ -100,7 +109,7 @@ class Host:
              "startup-clear"], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 10
-        while not os.path.exists(self.socket):
+        while not listening(self.socket):
             if time.monotonic() > end:
                 raise RuntimeError("swtpm does not listen")
             time.sleep(0.01)

@@ -32,6 +32,7 @@ struct token_source {
 	 * that is set shows at once. */
 	int64_t theirs;
 	bool theirs_known;
+	int64_t ahead_then;		/* when it was looked at last */
 	int64_t tried, got;		/* seconds of CLOCK_MONOTONIC; 0 */
 	bool failing;
 };
@@ -111,6 +112,13 @@ fetch_from(struct token_source *s, const char *base, struct token_keys **out,
 	return rc;
 }
 
+/* With the lock. */
+static int64_t
+ahead(const struct token_source *s)
+{
+	return s->theirs_known ? time(NULL) - monotonic() - s->theirs : 0;
+}
+
 static int
 fetch(struct token_source *s, struct err *err)
 {
@@ -140,20 +148,14 @@ fetch(struct token_source *s, struct err *err)
 	token_cache_forget(s->good);
 	s->theirs_known = clock > 0 && clock < INT64_C(1) << 40;
 	s->theirs = s->theirs_known ? clock - monotonic() : 0;
+	s->ahead_then = ahead(s);
 	pthread_rwlock_unlock(&s->lock);
 	token_keys_free(old);
 	return 0;
 }
 
-/* With the lock. */
 static int64_t
-ahead(const struct token_source *s)
-{
-	return s->theirs_known ? time(NULL) - monotonic() - s->theirs : 0;
-}
-
-int64_t
-token_source_ahead(struct token_source *s)
+ahead_now(struct token_source *s)
 {
 	int64_t seconds;
 
@@ -163,11 +165,23 @@ token_source_ahead(struct token_source *s)
 	return seconds;
 }
 
+int64_t
+token_source_ahead(struct token_source *s)
+{
+	int64_t now, then;
+
+	pthread_rwlock_rdlock(&s->lock);
+	now = ahead(s);
+	then = s->ahead_then;
+	pthread_rwlock_unlock(&s->lock);
+	return llabs(now) < llabs(then) ? now : then;
+}
+
 int
 token_source_refresh(struct token_source *s, struct err *err)
 {
 	int64_t now = monotonic();
-	bool soon = llabs(token_source_ahead(s)) > TOKEN_SKEW;
+	bool soon = llabs(ahead_now(s)) > TOKEN_SKEW;
 	int rc = 0;
 
 	pthread_mutex_lock(&s->fetching);
@@ -287,7 +301,7 @@ token_source_verify(struct token_source *s, const char *token,
 	if (rc != ERR_REFUSED)
 		return rc;
 	look_at_clock(s);
-	if (llabs(seconds = token_source_ahead(s)) > TOKEN_SKEW)
+	if (llabs(seconds = ahead_now(s)) > TOKEN_SKEW)
 		err_append(err, ". This vta-kmxd's clock is %lld s %s that of "
 		    "vta-attestd: set the one that is wrong",
 		    llabs(seconds), seconds > 0 ? "ahead of" : "behind");

@@ -21,8 +21,11 @@ void token_source_free(struct token_source *s);
 /* Fetches where it is time to; 0 also where it is not. For a thread that may
  * wait. */
 int token_source_refresh(struct token_source *s, struct err *err);
-/* Seconds that this clock is ahead of vta-attestd's (negative: behind), as far
- * as is known; 0 where it is not. */
+/* Seconds that this clock is ahead of vta-attestd's (negative: behind), as seen
+ * when the key set was last fetched or, where that is less, as reckoned from
+ * there: ours was set right since. A difference that was only reckoned, of a
+ * vta-attestd whose clock may have been set too, is none before a fetch shows it.
+ * 0 where nothing is known. */
 int64_t token_source_ahead(struct token_source *s);
 /* As token_verify; ERR_CLOSED where there are no keys to check it with. */
 int token_source_verify(struct token_source *s, const char *token,
