@@ -83,29 +83,55 @@ static struct {
 	EVP_ASYM_CIPHER *hold;
 } provider;
 
-/* Whether names, separated by colons, has the first of ours. */
+/* Whether the first of names, separated by colons, is the first of ours. */
+static bool
+begins_alike(const char *names, const char *ours)
+{
+	while (*ours != '\0' && *ours != ':' && *names == *ours) {
+		names++;
+		ours++;
+	}
+	return (*ours == '\0' || *ours == ':') &&
+	    (*names == '\0' || *names == ':');
+}
+
+/* Whether any of names is. */
 static bool
 has_name(const char *names, const char *ours)
 {
-	size_t first = strcspn(ours, ":");
-
-	while (*names != '\0') {
-		size_t size = strcspn(names, ":");
-
-		if (size == first && memcmp(names, ours, size) == 0)
-			return true;
-		names += size + (names[size] == ':');
+	while (!begins_alike(names, ours)) {
+		if ((names = strchr(names, ':')) == NULL)
+			return false;
+		names++;
 	}
-	return false;
+	return true;
 }
 
 static const char *
-listed(const struct operation *o, const char *names)
+listed(const struct operation *o, const char *names,
+    bool (*is)(const char *names, const char *ours))
 {
 	for (const char *const *ours = o->names; *ours != NULL; ours++)
-		if (has_name(names, *ours))
+		if (is(names, *ours))
 			return *ours;
 	return NULL;
+}
+
+static size_t
+pick(const struct operation *o, const OSSL_ALGORITHM *all,
+    OSSL_ALGORITHM kept[ALGORITHMS_MAX],
+    bool (*is)(const char *names, const char *ours))
+{
+	size_t n = 0;
+
+	for (; all != NULL && all->algorithm_names != NULL &&
+	    n < ALGORITHMS_MAX; all++) {
+		kept[n] = *all;
+		kept[n].algorithm_names = listed(o, all->algorithm_names, is);
+		if (kept[n].algorithm_names != NULL)
+			n++;
+	}
+	return n;
 }
 
 /* The end is an entry without names. NULL where there is no memory. */
@@ -113,15 +139,14 @@ static OSSL_ALGORITHM *
 filter(const struct operation *o, const OSSL_ALGORITHM *all)
 {
 	OSSL_ALGORITHM kept[ALGORITHMS_MAX + 1];
-	size_t n = 0;
+	size_t wanted = 0, n;
 
-	for (; all != NULL && all->algorithm_names != NULL &&
-	    n < ALGORITHMS_MAX; all++) {
-		kept[n] = *all;
-		kept[n].algorithm_names = listed(o, all->algorithm_names);
-		if (kept[n].algorithm_names != NULL)
-			n++;
-	}
+	while (o->names[wanted] != NULL)
+		wanted++;
+	/* OpenSSL 3.0's come first with our names; looking through all of their
+	 * names takes half of the time that the context does. */
+	if ((n = pick(o, all, kept, begins_alike)) != wanted)
+		n = pick(o, all, kept, has_name);
 	kept[n++] = (OSSL_ALGORITHM){ 0 };
 	return OPENSSL_memdup(kept, n * sizeof(kept[0]));
 }

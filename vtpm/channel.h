@@ -23,7 +23,8 @@
 
 enum order {
 	ORDER_DATA_FD = 1,	/* a descriptor comes along */
-	ORDER_INIT,		/* arg: PTM_INIT flags */
+	ORDER_INIT,		/* size and arg: the bytes of permanent and, behind
+				 * it, volatile state; size 0: the worker asks */
 	ORDER_STOP,
 	ORDER_SHUTDOWN,		/* orderly, then power off */
 	ORDER_SET_LOCALITY,	/* arg: locality */
@@ -45,7 +46,8 @@ enum order {
 				 * TPM_RETRY: one takes too long */
 	ORDER_UNPARK,
 	ORDER_REST,		/* gives back memory, if no command runs */
-	ORDER_LAST = ORDER_REST,
+	ORDER_PREPARE,		/* size and arg as of INIT; leaves the TPM off */
+	ORDER_LAST = ORDER_PREPARE,
 };
 
 enum need {

@@ -115,6 +115,7 @@ init_delete_volatile_done(struct monitor *m, struct client *c,
 static int
 run_init(struct monitor *m, struct client *c, struct buf *request)
 {
+	struct message order = { .type = ORDER_INIT };
 	uint32_t flags, result;
 	bool discard;
 
@@ -125,9 +126,11 @@ run_init(struct monitor *m, struct client *c, struct buf *request)
 		control_discard_state(m, c, result);
 		return 0;
 	}
-	return order_plain(m, c, ORDER_INIT, flags,
+	monitor_give_state(m, &order);
+	monitor_order(m, c, &order, -1,
 	    (flags & INIT_FLAG_DELETE_VOLATILE) != 0 ?
 	    init_delete_volatile_done : init_done);
+	return 0;
 }
 
 static void

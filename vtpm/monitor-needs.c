@@ -16,6 +16,31 @@ enum allowed {
 	WHILE_POWERED,		/* or an order is under way */
 };
 
+/* Behind what lies there; how much that is then. */
+static size_t
+give(struct monitor *m, enum tpm_state which, size_t at)
+{
+	const uint8_t *data;
+	size_t size;
+
+	if (storage_load(m->storage, which, &data, &size, NULL) < 0 ||
+	    size > CHANNEL_AREA_SIZE - at)
+		return 0;
+	memcpy(m->channel.memory.shared->orders + at, data, size);
+	return size;
+}
+
+void
+monitor_give_state(struct monitor *m, struct message *order)
+{
+	order->size = order->arg = 0;
+	if (m->powered)
+		return;
+	order->size = (uint32_t)give(m, TPM_STATE_PERMANENT, 0);
+	if (order->size > 0)
+		order->arg = (uint32_t)give(m, TPM_STATE_VOLATILE, order->size);
+}
+
 static int
 need_load(struct monitor *m, const struct message *q, struct message *reply)
 {

@@ -72,7 +72,8 @@ name_vm(const struct monitor *m)
 	log_set_context(uuid);
 }
 
-/* The worker that was asked for; once. */
+/* The one that the supervisor forks unasked, and that sets itself up
+ * meanwhile; once. */
 static int
 take_worker(struct monitor *m, struct err *err)
 {
@@ -130,6 +131,25 @@ confine(struct monitor *m, struct err *err)
 	return 0;
 }
 
+static void
+prepared(struct monitor *m, struct client *c, const struct message *reply)
+{
+	/* INIT says what is wrong, if something is. */
+	(void)m;
+	(void)c;
+	(void)reply;
+}
+
+static void
+prepare_worker(struct monitor *m)
+{
+	struct message order = { .type = ORDER_PREPARE };
+
+	monitor_give_state(m, &order);
+	if (order.size > 0)
+		monitor_order(m, NULL, &order, -1, prepared);
+}
+
 static int
 start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
@@ -138,6 +158,9 @@ start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 	if ((rc = open_storage(s, m, err)) < 0 ||
 	    (rc = take_worker(m, err)) < 0)
 		return rc;
+	/* A state that comes by SET_STATEBLOB is not known yet. */
+	if (!s->options->incoming)
+		prepare_worker(m);
 	if (s->user->name != NULL &&
 	    (rc = sandbox_drop_user(s->user, err)) < 0)
 		return rc;
@@ -172,12 +195,9 @@ start(const struct monitor_start *s, struct monitor *m, struct err *err)
 {
 	int rc;
 
-	/* It sets itself up meanwhile. */
 	m->agent_path = s->config->agent;
 	if ((rc = agent_new(&m->agent, connect_agent, m, err)) < 0 ||
-	    (rc = take_signals(m, err)) < 0 ||
-	    (rc = supervisor_tell(m->supervisor, SUPERVISOR_SPAWN, -1,
-	    err)) < 0)
+	    (rc = take_signals(m, err)) < 0)
 		return rc;
 	return s->handover >= 0 ? take_over(s, m, err) :
 	    start_anew(s, m, err);

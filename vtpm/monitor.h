@@ -122,6 +122,10 @@ int monitor_run(struct monitor *m);
  * worker that dies of it is replaced and gets it again. */
 void monitor_order(struct monitor *m, struct client *c,
     const struct message *order, int fd, order_done *done);
+/* monitor-needs.c: the file's state goes along with ORDER_INIT or
+ * ORDER_PREPARE, so that the worker need not ask for it. Not where the TPM is on:
+ * the guest's commands may change it before the order is run. */
+void monitor_give_state(struct monitor *m, struct message *order);
 /* Ends in good order, as for SIGTERM. */
 void monitor_end(struct monitor *m);
 

@@ -432,6 +432,14 @@ is_settled(const struct supervisor *s)
 	    s->self >= 0 && s->memory.fd >= 0;
 }
 
+static void
+hang_up(struct supervisor *s)
+{
+	if (s->sock >= 0)
+		close(s->sock);
+	s->sock = -1;
+}
+
 int
 supervisor_run(struct supervisor *s)
 {
@@ -440,6 +448,9 @@ supervisor_run(struct supervisor *s)
 	/* One that never came up: whoever was there before goes on. */
 	if (s->monitor_pid == 0 && s->before.monitor > 0)
 		settle_before(s, true);
+	/* A monitor that comes up needs a worker: it need not ask. */
+	else if (!s->ended && spawn(s, s->sock) < 0)
+		hang_up(s);
 	while (!s->ended) {
 		struct pollfd p[] = { { s->signals, POLLIN, 0 },
 			{ s->sock, POLLIN, 0 } };
@@ -455,17 +466,13 @@ supervisor_run(struct supervisor *s)
 		}
 		/* A monitor that does not talk any more is about to end; what
 		 * it said last comes before its end. */
-		if (p[1].revents != 0 && serve(s, s->sock) < 0) {
-			close(s->sock);
-			s->sock = -1;
-		}
+		if (p[1].revents != 0 && serve(s, s->sock) < 0)
+			hang_up(s);
 		if (p[0].revents != 0)
 			on_signals(s);
 	}
 	/* One that is still root cannot be killed from here, but sees this. */
-	if (s->sock >= 0)
-		close(s->sock);
-	s->sock = -1;
+	hang_up(s);
 	(void)end_child(&s->monitor_pid);
 	(void)end_child(&s->worker);
 	(void)end_child(&s->before.worker);

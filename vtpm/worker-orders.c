@@ -56,6 +56,19 @@ ask(struct worker *w, enum need need, uint32_t arg, size_t size,
 }
 
 static int
+load_given(struct worker *w, enum tpm_state which, const uint8_t **data,
+    size_t *size)
+{
+	*data = w->channel.memory.shared->orders;
+	*size = w->given.permanent;
+	if (which == TPM_STATE_PERMANENT)
+		return 0;
+	*data += *size;
+	*size = w->given.volatiles;
+	return which == TPM_STATE_VOLATILE && *size > 0 ? 0 : ERR_NOTFOUND;
+}
+
+static int
 load(void *ctx, enum tpm_state which, const uint8_t **data, size_t *size)
 {
 	struct worker *w = ctx;
@@ -70,6 +83,8 @@ load(void *ctx, enum tpm_state which, const uint8_t **data, size_t *size)
 			return ERR_FORMAT;
 		return c->size > 0 ? 0 : ERR_NOTFOUND;
 	}
+	if (w->given.permanent > 0)
+		return load_given(w, which, data, size);
 	if ((rc = ask(w, NEED_LOAD, which, 0, &reply)) < 0)
 		return rc;
 	*data = w->channel.memory.shared->needs;
@@ -83,6 +98,9 @@ store(void *ctx, enum tpm_state which, const uint8_t *data, size_t size)
 	struct worker *w = ctx;
 	struct message reply;
 
+	if (w->preparing)
+		return ERR_REFUSED;
+	w->given.permanent = 0;
 	if (size > sizeof(w->channel.memory.shared->needs))
 		return ERR_FORMAT;
 	memcpy(w->channel.memory.shared->needs, data, size);
@@ -184,15 +202,49 @@ keep_new_state(struct worker *w)
 	return rc;
 }
 
+static void
+take_given(struct worker *w, const struct message *m)
+{
+	w->given.permanent = w->given.volatiles = 0;
+	if (m->size > CHANNEL_AREA_SIZE ||
+	    m->arg > CHANNEL_AREA_SIZE - m->size)
+		return;
+	w->given.permanent = m->size;
+	w->given.volatiles = m->arg;
+}
+
+/* libtpms's first start takes five times as long as the next: pages that
+ * nobody has touched yet, and what OpenSSL makes when it is first asked. That is
+ * done while the monitor is busy with its own start, and while nobody waits. */
+static uint32_t
+order_prepare(struct worker *w, struct message *m, int fd)
+{
+	(void)fd;
+	if (tpm_powered() || w->state_set)
+		return TPM_FAIL;
+	take_given(w, m);
+	if (w->given.permanent > 0) {
+		w->preparing = true;
+		/* INIT's answer waits for a capture as well. */
+		if (tpm_power_on() == TPM_SUCCESS)
+			(void)journal_capture_prepare(journal(w));
+		tpm_power_off();
+		w->preparing = false;
+	}
+	w->given.permanent = 0;
+	return TPM_SUCCESS;
+}
+
 static uint32_t
 order_init(struct worker *w, struct message *m, int fd)
 {
 	uint32_t rc;
 
-	(void)m;
 	(void)fd;
+	take_given(w, m);
 	worker_make_orderly(w);
 	rc = tpm_power_on();
+	w->given.permanent = 0;
 	if (rc == TPM_SUCCESS && w->state_set)
 		rc = keep_new_state(w);
 	if (rc != TPM_SUCCESS) {
@@ -449,6 +501,7 @@ static const struct {
 	[ORDER_PEEK_STATE] = { order_peek_state },
 	[ORDER_PARK] = { order_park },
 	[ORDER_UNPARK] = { order_unpark },
+	[ORDER_PREPARE] = { order_prepare },
 };
 
 /* Unlike an order that is for the TPM it does not wait for a command, and leaves

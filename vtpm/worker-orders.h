@@ -19,6 +19,12 @@ struct worker {
 	int next_data_fd;		/* what it shall serve next, or -1 */
 	uint32_t data_number, next_data_number;	/* the monitor's, of each */
 	bool state_set;			/* SET_STATE that no INIT has used yet */
+	/* What an order brought of the file's state, in the orders' memory, as
+	 * long as it is the latest; without permanent state it is none. */
+	struct {
+		size_t permanent, volatiles;
+	} given;
+	bool preparing;			/* nothing is stored */
 	bool running;			/* a command of the guest's */
 	bool store_failed;		/* while it ran */
 	bool prepared;			/* a capture, while it stored */
