@@ -27,6 +27,12 @@ void
 secret_keep(unsigned int pages)
 {
 	keep = pages < KEEP_MAX ? pages : KEEP_MAX;
+	for (unsigned int i = keep; i < KEEP_MAX; i++) {
+		struct secret *s = atomic_exchange(&kept[i], NULL);
+
+		if (s != NULL)
+			munmap(s, (size_t)sysconf(_SC_PAGESIZE));
+	}
 }
 
 static struct secret *

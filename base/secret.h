@@ -22,8 +22,10 @@ void secret_free(struct secret *s);
 
 /* From now on this process keeps so many released secrets' pages, cleansed and
  * still locked, for the next secrets of up to a page: without, each is seven
- * system calls and a page fault. For services that make some for every request.
- * At most 64. */
+ * system calls and a page fault. For services that make some for every request,
+ * and for a start that makes one after the other. At most 64; those that are
+ * kept beyond a smaller number are given back. Not while another thread uses
+ * secrets, if it is smaller. */
 void secret_keep(unsigned int pages);
 
 uint8_t *secret_data(struct secret *s);

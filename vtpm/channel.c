@@ -24,11 +24,6 @@ channel_memory_map(struct channel_memory *m, int fd, struct err *err)
 		    "worker");
 	/* It holds the TPM's state in clear. */
 	(void)madvise(shared, sizeof(*shared), MADV_DONTDUMP);
-	/* The kernel's own write there (journal.h) must never have to wait for
-	 * the page: a dying worker would not wait. It was written to a moment
-	 * before, so this is against the last of doubts, and no vTPM without
-	 * the right to it is refused. */
-	(void)mlock(shared->journal.sendings, sizeof(shared->journal.sendings));
 	*m = (struct channel_memory){ shared, fd };
 	return 0;
 }

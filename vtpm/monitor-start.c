@@ -9,7 +9,6 @@
 #include "vtpm/monitor-start.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/uuid.h"
 #include "vtpm/daemon.h"
 #include "vtpm/monitor.h"
@@ -25,6 +25,8 @@
 #include "vtpm/upgrade.h"
 
 #define PASSPHRASE_MAX 1024
+/* Pages for secrets that live as long as one step of the start. */
+#define SECRETS_KEPT 2
 
 /* The supervisor passes SIGTERM on; a terminal's ^C comes to all. */
 static int
@@ -95,6 +97,32 @@ connect_agent(void *arg, bool wait, int *fd, struct err *err)
 	return supervisor_agent(m->supervisor, m->agent_path, wait, fd, err);
 }
 
+static void
+prepared(struct monitor *m, struct client *c, const struct message *reply)
+{
+	/* INIT says what is wrong, if something is. */
+	(void)m;
+	(void)c;
+	(void)reply;
+}
+
+/* The worker tries the state, while this process takes the file and gives up its
+ * rights. It tells nobody what comes of it, so the state may still turn out to
+ * be one that must not be used. */
+static int
+prepare_worker(struct monitor *m, struct err *err)
+{
+	struct message order = { .type = ORDER_PREPARE };
+	int rc;
+
+	if ((rc = take_worker(m, err)) < 0)
+		return rc;
+	monitor_give_state(m, &order);
+	if (order.size > 0)
+		monitor_order(m, NULL, &order, -1, prepared);
+	return 0;
+}
+
 static int
 open_storage(const struct monitor_start *s, struct monitor *m,
     struct err *err)
@@ -111,6 +139,10 @@ open_storage(const struct monitor_start *s, struct monitor *m,
 	secret_free(passphrase);
 	if (rc < 0)
 		return rc;
+	/* A state that comes by SET_STATEBLOB is not known yet. */
+	if (!s->options->incoming && ((rc = prepare_worker(m, err)) < 0 ||
+	    (rc = storage_acquire(m->storage, err)) < 0))
+		return rc;
 	storage_allow_restore(m->storage, s->options->allow_restore);
 	name_vm(m);
 	return storage_note_version(m->storage, tpm_library_version(), err);
@@ -126,28 +158,10 @@ confine(struct monitor *m, struct err *err)
 	if ((rc = sandbox_paths(err)) < 0 ||
 	    (rc = sandbox_syscalls_monitor(err)) < 0)
 		return rc;
-	/* What opening the file and building the filter took. */
-	malloc_trim(0);
+	secret_keep(0);
+	/* The rest gives back what all of this took (monitor-rest.c). */
+	monitor_was_busy(m);
 	return 0;
-}
-
-static void
-prepared(struct monitor *m, struct client *c, const struct message *reply)
-{
-	/* INIT says what is wrong, if something is. */
-	(void)m;
-	(void)c;
-	(void)reply;
-}
-
-static void
-prepare_worker(struct monitor *m)
-{
-	struct message order = { .type = ORDER_PREPARE };
-
-	monitor_give_state(m, &order);
-	if (order.size > 0)
-		monitor_order(m, NULL, &order, -1, prepared);
 }
 
 static int
@@ -158,9 +172,6 @@ start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 	if ((rc = open_storage(s, m, err)) < 0 ||
 	    (rc = take_worker(m, err)) < 0)
 		return rc;
-	/* A state that comes by SET_STATEBLOB is not known yet. */
-	if (!s->options->incoming)
-		prepare_worker(m);
 	if (s->user->name != NULL &&
 	    (rc = sandbox_drop_user(s->user, err)) < 0)
 		return rc;
@@ -224,6 +235,7 @@ monitor_start(const struct monitor_start *s, int supervisor)
 	int rc;
 
 	monitor_init(&m);
+	secret_keep(SECRETS_KEPT);
 	m.supervisor = supervisor;
 	m.listen_fd = s->listen_fd;
 	m.listen_pid_fd = s->listen_pid_fd;

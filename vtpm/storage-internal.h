@@ -14,6 +14,7 @@ enum storage_hold {
 	STORAGE_LENT,		/* released after the state was handed out;
 				 * ours again if nobody has used that */
 	STORAGE_WAITING,	/* another's, perhaps, until a state comes */
+	STORAGE_OPENED,		/* not acquired yet */
 };
 
 struct storage {

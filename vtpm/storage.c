@@ -142,19 +142,28 @@ storage_open(struct storage **out, const char *path,
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	s->agent = agent;
+	s->hold = STORAGE_OPENED;
 	if ((rc = nvram_open(&s->nv, path, true, err)) < 0 ||
-	    (rc = storage_unlock(s, config, passphrase, err)) < 0)
-		goto out;
+	    (rc = storage_unlock(s, config, passphrase, err)) < 0) {
+		storage_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+int
+storage_acquire(struct storage *s, struct err *err)
+{
+	int rc;
+
 	/* The supervisor, whose pid stays when this process is replaced. */
 	nvram_act_for(s->nv, getppid());
 	if ((rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0 ||
 	    (rc = storage_read_note(s, err)) < 0)
-		goto out;
-	*out = s;
-	s = NULL;
-out:
-	storage_free(s);
-	return rc;
+		return rc;
+	s->hold = STORAGE_OWNED;
+	return 0;
 }
 
 void

@@ -20,11 +20,14 @@
 
 struct storage;
 
-/* Locks and unlocks the file, takes ownership of the VM's state (its next
- * epoch). passphrase may be NULL. agent and config must live as long. */
+/* Locks and unlocks the file. passphrase may be NULL. agent and config must live
+ * as long. */
 int storage_open(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
     struct agent *agent, struct err *err);
+/* After storage_open: takes ownership of the VM's state (its next epoch). Until
+ * then nothing is known of how old it is, and nothing can be stored. */
+int storage_acquire(struct storage *s, struct err *err);
 /* vtpmd --incoming: gets key and record ready, and takes neither lock nor
  * ownership. storage_own does, when a state has come. */
 int storage_open_waiting(struct storage **out, const char *path,

@@ -54,6 +54,7 @@ supervisor_init(struct supervisor *s, struct err *err)
 	sigset_t set;
 
 	s->sock = s->before.sock = s->status_before = s->memory.fd = -1;
+	s->self = -1;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	/* A file size limit is an error of the write, not the end. */
@@ -65,8 +66,6 @@ supervisor_init(struct supervisor *s, struct err *err)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || (s->signals =
 	    signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
 		return err_sys(err, errno, "cannot take signals");
-	/* Without it there is no rest. */
-	s->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	return find_program(s, err);
 }
 
@@ -108,8 +107,6 @@ supervisor_start(struct supervisor *s, struct err *err)
 		follow(parent);
 		close(ends[0]);
 		close(s->signals);
-		if (s->self >= 0)
-			close(s->self);
 		if (s->memory.fd >= 0)
 			close(s->memory.fd);
 		if (s->before.sock >= 0)
@@ -118,6 +115,9 @@ supervisor_start(struct supervisor *s, struct err *err)
 	}
 	close(ends[1]);
 	s->sock = ends[0];
+	/* Not before: the start waits for the monitor. Without it there is no
+	 * rest. */
+	s->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	return 0;
 }
 

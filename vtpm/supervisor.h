@@ -117,7 +117,7 @@ int supervisor_inherit(struct supervisor *s, const char *text,
  * supervisor is gone. */
 int supervisor_spawn(int sock, struct channel *channel, pid_t *pid,
     struct err *err);
-/* The second half of that, after supervisor_tell(SUPERVISOR_SPAWN). */
+/* The second half of that; at the start a worker is forked unasked. */
 int supervisor_spawned(int sock, struct channel *channel, pid_t *pid,
     struct err *err);
 /* Has the worker killed if it still lives, and reaped. *status as of

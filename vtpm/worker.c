@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -325,6 +326,20 @@ on_cancel(int sig)
 	tpm_cancel();
 }
 
+/*
+ * The kernel's own write there (journal.h) must never have to wait for the page:
+ * a dying worker would not wait. It was written to a moment before, so this is
+ * against the last of doubts, and no vTPM without the right to it is refused.
+ * Here, and not where the memory is made: a lock is of one process and not
+ * inherited, fork(2).
+ */
+static void
+lock_sendings(struct channel_shared *shared)
+{
+	(void)mlock(shared->journal.sendings,
+	    sizeof(shared->journal.sendings));
+}
+
 _Noreturn void
 worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 {
@@ -344,6 +359,7 @@ worker_main(struct channel *channel, void (*confine)(void *), void *arg)
 
 	w.channel = *channel;
 	prctl(PR_SET_NAME, "vtpmd-worker");
+	lock_sendings(w.channel.memory.shared);
 	/* One heap for both threads: they never allocate at once. */
 	mallopt(M_ARENA_MAX, 1);
 	/* Each store and each capture takes a buffer as large as all that

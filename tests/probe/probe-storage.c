@@ -25,6 +25,14 @@ storage_open(struct storage **out, const char *path,
 }
 
 int
+storage_acquire(struct storage *s, struct err *err)
+{
+	(void)s;
+	(void)err;
+	return 0;
+}
+
+int
 storage_close(struct storage *s, struct err *err)
 {
 	(void)err;

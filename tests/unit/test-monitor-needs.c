@@ -122,6 +122,7 @@ setup(void)
 	monitor_init(&monitor);
 	cr_assert_eq(storage_open(&monitor.storage, file, &c, NULL, NULL, &err), 0,
 	    "%s", err.text);
+	cr_assert_eq(storage_acquire(monitor.storage, &err), 0, "%s", err.text);
 	cr_assert_eq(channel_memory_make(&memory, NULL), 0);
 	cr_assert_eq(channel_make(&monitor.channel, &worker, &memory, NULL), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0,
@@ -308,6 +309,38 @@ Test(needs, give_back_what_was_stored)
 	cr_assert_eq(ask(LOAD, TPM_STATE_PERMANENT, 0, &reply), 0);
 	cr_assert_eq(reply.size, STORE_MAX);
 	cr_assert_eq(memcmp(memory.shared->needs, expected, STORE_MAX), 0);
+}
+
+Test(needs, of_state_are_spared_while_the_tpm_is_off)
+{
+	struct message order = { .type = ORDER_INIT };
+
+	memcpy(memory.shared->needs, "fleeting", 8);
+	is_served(ORDER, STORE, TPM_STATE_VOLATILE, 8);
+	be(OFF);
+	monitor_give_state(&monitor, &order);
+	cr_assert_eq(order.size, 9);
+	cr_assert_eq(order.arg, 8);
+	cr_assert_eq(memcmp(memory.shared->orders, "permanentfleeting", 17), 0);
+	/* A command may store another one meanwhile. */
+	be(POWERED);
+	monitor_give_state(&monitor, &order);
+	cr_assert_eq(order.size, 0);
+	cr_assert_eq(order.arg, 0);
+}
+
+/* A worker may have stored since, and could write where it lay. */
+Test(needs, what_went_along_is_not_given_to_the_next_worker)
+{
+	static const struct message order = { .type = ORDER_INIT, .size = 9,
+		.arg = 8 };
+
+	monitor_order(&monitor, NULL, &order, -1, NULL);
+	monitor_worker_gone(&monitor);
+	cr_assert(monitor.interrupted.active);
+	cr_assert_eq(monitor.interrupted.order.type, ORDER_INIT);
+	cr_assert_eq(monitor.interrupted.order.size, 0);
+	cr_assert_eq(monitor.interrupted.order.arg, 0);
 }
 
 Test(needs, cannot_flood_the_log)

@@ -207,6 +207,36 @@ Test(secret, read_knows_its_bounds)
 	cr_assert_eq(err.sys, EBADF);
 }
 
+static bool
+is_mapped(const void *at)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	unsigned char in_core;
+
+	return mincore((void *)((uintptr_t)at / page * page), page,
+	    &in_core) == 0;
+}
+
+Test(secret, kept_pages_are_given_back)
+{
+	struct secret *a, *b;
+
+	secret_keep(2);
+	a = secret_new(10);
+	b = secret_new(10);
+	secret_free(a);
+	secret_free(b);
+	cr_assert(is_mapped(a) && is_mapped(b));
+	secret_keep(1);
+	cr_assert(is_mapped(a) != is_mapped(b));
+	secret_keep(0);
+	cr_assert(!is_mapped(a) && !is_mapped(b));
+	a = secret_new(10);
+	cr_assert_not_null(a);
+	secret_free(a);
+	cr_assert(!is_mapped(a));
+}
+
 Test(secret, kept_pages)
 {
 	struct secret *a, *b, *large;
