@@ -14,7 +14,8 @@
 #include "vtpm/tpm-memory.h"
 #include "vtpm/worker-orders.h"
 
-enum { INIT = 2, STOP = 3, GET_ESTABLISHED = 6, PREPARE = 21, LOAD = 1 };
+enum { INIT = 2, STOP = 3, GET_ESTABLISHED = 6, PREPARE = 21 };
+enum { LOAD = 1, LOG = 3 };
 #define AREA 262144u
 /* How long what must not come is waited for. */
 #define SILENCE_MS 100
@@ -94,17 +95,24 @@ asks(void)
 	return poll(&p, 1, SILENCE_MS) > 0;
 }
 
+static void
+need(uint32_t type, struct message *m)
+{
+	struct pollfd p = { monitor.needs, POLLIN, 0 };
+	int fd;
+
+	cr_assert_eq(poll(&p, 1, 30000), 1, "nothing is asked for");
+	cr_assert_eq(channel_recv(monitor.needs, m, &fd), 0);
+	cr_assert_eq(m->type, type);
+}
+
 /* Its next need is a LOAD, which gets this. */
 static void
 give(uint32_t which, const uint8_t *bytes, size_t size)
 {
-	struct pollfd p = { monitor.needs, POLLIN, 0 };
 	struct message m;
-	int fd;
 
-	cr_assert_eq(poll(&p, 1, 30000), 1, "nothing is asked for");
-	cr_assert_eq(channel_recv(monitor.needs, &m, &fd), 0);
-	cr_assert_eq(m.type, LOAD);
+	need(LOAD, &m);
 	cr_assert_eq(m.arg, which);
 	m.result = bytes == NULL ? ERR_NOTFOUND : 0;
 	m.size = (uint32_t)size;
@@ -174,10 +182,14 @@ Test(worker_orders, what_went_along_is_for_one_order)
 
 Test(worker_orders, volatile_state_goes_along_behind_it)
 {
+	struct message complaint;
+
 	memcpy(memory.shared->orders, state, state_size);
 	/* Which is none, and libtpms says so. */
 	memset(memory.shared->orders + state_size, 0x5a, 64);
 	order(INIT, state_size, 64);
+	need(LOG, &complaint);
+	cr_assert_eq(channel_send(monitor.needs, &complaint, -1), 0);
 	cr_assert_neq(answer(INIT), 0);
 }
 
