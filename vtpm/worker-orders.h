@@ -40,6 +40,7 @@ struct worker {
 	pthread_cond_t was_parked, was_unparked;
 };
 
+/* worker-needs.c: libtpms's state is the monitor's to keep. */
 int worker_setup_tpm(struct worker *w);
 /* Takes orders until the monitor is gone. */
 void worker_obey(struct worker *w);
@@ -56,5 +57,7 @@ void worker_make_orderly(struct worker *w);
 bool worker_may_run(struct worker *w);
 /* With the lock held: tells the monitor. */
 void worker_data_closed(struct worker *w);
+/* With the lock held: a line for the monitor's log. */
+void worker_complain(struct worker *w, const char *text);
 
 #endif
