@@ -83,7 +83,7 @@ take_given(struct worker *w, const struct message *m)
 	w->given.volatiles = m->arg;
 }
 
-/* libtpms's first start takes five times as long as the next: pages that
+/* libtpms's first start takes several times as long as the next: pages that
  * nobody has touched yet, and what OpenSSL makes when it is first asked. That is
  * done while the monitor is busy with its own start, and while nobody waits. */
 static uint32_t
