@@ -60,6 +60,19 @@ int freshness_register(struct freshness *f, const struct freshness_claim *c,
  * accept, a stale claim is taken all the same. */
 int freshness_acquire(struct freshness *f, const struct freshness_claim *c,
     bool accept, struct freshness_grant *grant, struct err *err);
+/* Judges the claim as freshness_acquire does, and locks the record so that nobody
+ * else on this host owns the VM, but writes nothing yet. ERR_UNSUPPORTED with the
+ * authority's records. */
+int freshness_admit(struct freshness *f, const struct freshness_claim *c,
+    struct err *err);
+/* Gives up the lock and leaves the record as it is. ERR_UNSUPPORTED, and nothing
+ * is done, with the authority's records. */
+int freshness_let_go(struct freshness *f);
+/* After freshness_let_go by an owner: freshness_release, unless the record has
+ * been taken or has gone on since. */
+int freshness_end_loan(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,
+    struct err *err);
 /* Opens what freshness_acquire will need, takes nothing: for one who will have
  * no paths and privileges any more by then. c is what the file says now; it may
  * have gone on by then. ERR_UNSUPPORTED with the authority's records. */
