@@ -218,8 +218,8 @@ check_keeper(const struct nvram *nv, const struct freshness *f, bool accept,
 	    "record of this VM, and was not asked", nv->name);
 }
 
-int
-nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
+static int
+acquire(struct nvram *nv, struct freshness *f, bool accept_restore, bool lent,
     struct err *err)
 {
 	struct superblock next = nv->sb;
@@ -244,6 +244,7 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 	if ((rc = nvram_state_reserve(nv, nv->slot.index ^ 1u, 0, err)) < 0)
 		return rc;
 	nvram_claim(nv, &claim);
+	claim.lent = lent && nv->slot.epoch == nv->sb.header.epoch;
 	if (f != NULL && (rc = freshness_acquire(f, &claim, accept_restore,
 	    &grant, err)) < 0) {
 		err_prefix(err, "%s", nv->name);
@@ -253,7 +254,7 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 	next.header.epoch = grant.epoch;
 	set_owner(&next.header, nv->acts_for);
 	nvram_set_floor(&next, &nv->slot);
-	rc = grant.synced ? nvram_superblock_put_pending(nv, &next, err) :
+	rc = grant.pending ? nvram_superblock_put_pending(nv, &next, err) :
 	    nvram_superblock_put(nv, &next, nv->keys.superblock, false, err);
 	if (rc < 0)
 		return rc;
@@ -262,6 +263,19 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 	nv->unconfirmed = f != NULL;
 	nv->acquired = true;
 	return 0;
+}
+
+int
+nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
+    struct err *err)
+{
+	return acquire(nv, f, accept_restore, false, err);
+}
+
+int
+nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err)
+{
+	return acquire(nv, f, false, true, err);
 }
 
 int

@@ -164,6 +164,9 @@ bool nvram_wants_authority(const struct nvram *nv);
  * accept_restore. After a failure it can be called again. */
 int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err);
+/* The same for a file of which something in it says that its owner has lent it: no
+ * more than one sync now, and two with the first change. */
+int nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err);
 /* Whom the owner record names from the next nvram_acquire on, for a process
  * that people know by another one's pid; the caller's if never called. */
 void nvram_act_for(struct nvram *nv, pid_t pid);

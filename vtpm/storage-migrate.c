@@ -188,6 +188,7 @@ was_moved(struct storage *s, struct err *err)
 static int
 check_unused(struct storage *s, const struct storage *before, struct err *err)
 {
+	s->known = before->hold == STORAGE_LENT;
 	if (before->hold != STORAGE_LENT)
 		return 0;
 	if (s->noted && s->note.what == NOTE_HANDED_OUT && memcmp(
@@ -239,7 +240,9 @@ storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
 
 	if ((rc = hold(s, wait_ms, err)) < 0 || s->hold == STORAGE_OWNED)
 		return rc;
-	if ((rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
+	rc = s->known ? nvram_acquire_lent(s->nv, s->freshness, err) :
+	    nvram_acquire(s->nv, s->freshness, false, err);
+	if (rc < 0)
 		return rc;
 	s->hold = STORAGE_OWNED;
 	return nvram_set_state_version(s->nv, s->version, err);
@@ -296,6 +299,7 @@ judge(struct storage *s, const struct envelope *e, struct err *err)
 	bool accepted = s->noted && s->note.what == NOTE_ACCEPTED;
 	int rc;
 
+	s->known = known;
 	/* A volatile state in the file is not the one that came. */
 	if (known)
 		return has_volatile(s) ? storage_own(s, 0, err) : 0;
