@@ -707,6 +707,28 @@ Test(opening, end_of_a_loan_that_was_taken)
 	freshness_free(lender);
 }
 
+/* The record here is open since its owner died, and the file has been used elsewhere
+ * since: its epochs go on from the file's. */
+Test(opening, loan_from_elsewhere)
+{
+	struct nvram *nv;
+	uint64_t epoch = 0;
+
+	go_back(&starts[OPEN]);
+	for (unsigned int i = 0; i < 2; i++) {
+		nv = fixture_acquire(&fx);
+		cr_assert_eq(fixture_commit(nv, 2), 0);
+		epoch = nvram_header(nv)->epoch;
+		nvram_close(nv);
+	}
+	lent = true;
+	cr_assert_eq(take(&nv, NULL), 0);
+	cr_assert_eq(nvram_header(nv)->epoch, epoch + 1);
+	cr_assert_eq(fixture_commit(nv, 3), 0);
+	cr_assert_eq(nvram_release(nv, NULL), 0);
+	die(nv);
+}
+
 /* What this is all for: nothing is synced before the first change. */
 Test(opening, syncs_of_a_clean_start)
 {
