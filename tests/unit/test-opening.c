@@ -381,7 +381,7 @@ teardown(void)
 	fixture_free(&fx);
 }
 
-TestSuite(opening, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(opening, .init = setup, .fini = teardown, .timeout = 600);
 
 static void
 refused(const struct fault_store *copy, const char *which, const char *where)
