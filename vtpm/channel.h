@@ -24,7 +24,9 @@
 enum order {
 	ORDER_DATA_FD = 1,	/* a descriptor comes along */
 	ORDER_INIT,		/* size and arg: the bytes of permanent and, behind
-				 * it, volatile state; size 0: the worker asks */
+				 * it, volatile state. Size 0: the worker asks, and
+				 * arg 1: what ORDER_SET_STATE brought is stored
+				 * once libtpms has taken it */
 	ORDER_STOP,
 	ORDER_SHUTDOWN,		/* orderly, then power off */
 	ORDER_SET_LOCALITY,	/* arg: locality */

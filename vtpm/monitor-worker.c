@@ -232,8 +232,9 @@ keep_order(struct monitor *m)
 	m->interrupted.order = m->order.message;
 	/* What went along lies where the dead one could write, and is older than
 	 * what it has stored: the new one asks. */
-	if (m->order.message.type == ORDER_INIT ||
-	    m->order.message.type == ORDER_PREPARE)
+	if (m->order.message.size > 0 &&
+	    (m->order.message.type == ORDER_INIT ||
+	    m->order.message.type == ORDER_PREPARE))
 		m->interrupted.order.size = m->interrupted.order.arg = 0;
 	m->interrupted.client = m->order.client;
 	m->interrupted.done = m->order.done;

@@ -55,8 +55,8 @@ order_data_fd(struct worker *w, struct message *m, int fd)
 	return TPM_SUCCESS;
 }
 
-/* State that came by ORDER_SET_STATE becomes the file's only here, when
- * libtpms has taken it. */
+/* State that came by ORDER_SET_STATE, and is not the file's already, becomes
+ * that only here, when libtpms has taken it. */
 static uint32_t
 keep_new_state(struct worker *w)
 {
@@ -115,7 +115,7 @@ order_init(struct worker *w, struct message *m, int fd)
 	worker_make_orderly(w);
 	rc = tpm_power_on();
 	w->given.permanent = 0;
-	if (rc == TPM_SUCCESS && w->state_set)
+	if (rc == TPM_SUCCESS && w->state_set && m->size == 0 && m->arg != 0)
 		rc = keep_new_state(w);
 	if (rc != TPM_SUCCESS) {
 		tpm_power_off();
