@@ -50,6 +50,7 @@ nvram_commit(struct nvram *nv, const struct nvram_record *records,
     size_t n_records, struct err *err)
 {
 	uint32_t target = nv->slot.index ^ 1u;
+	struct slot before = nv->slot;
 	uint8_t *payload;
 	size_t size;
 	int rc;
@@ -73,8 +74,31 @@ nvram_commit(struct nvram *nv, const struct nvram_record *records,
 	    slot_payload_check(payload, size) < 0)
 		return err_set(err, ERR_USAGE,
 		    "%s: a state with two records of one kind", nv->name);
-	return nvram_slot_put(nv, nv->keys.slot, nv->sb.header.dek_id, size,
-	    false, err);
+	if ((rc = nvram_slot_put(nv, nv->keys.slot, nv->sb.header.dek_id, size,
+	    false, err)) < 0)
+		return rc;
+	nv->before = before;
+	nv->undoable = true;
+	return 0;
+}
+
+int
+nvram_undo(struct nvram *nv, struct err *err)
+{
+	int rc;
+
+	if ((rc = nvram_check_writable(nv, "take a state back", err)) < 0)
+		return rc;
+	/* Nor below the floor, which the next opening would refuse. */
+	if (!nv->acquired || !nv->undoable ||
+	    nv->before.sequence < nv->sb.floor_sequence)
+		return err_set(err, ERR_NOTFOUND, "%s: the state before the "
+		    "last one is not there any more", nv->name);
+	nv->undoable = false;
+	nv->sequence_spent = nv->slot.sequence;
+	nv->slot_uncertain = true;
+	nv->slot = nv->before;
+	return 0;
 }
 
 int

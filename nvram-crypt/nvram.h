@@ -186,6 +186,12 @@ int nvram_get(const struct nvram *nv, enum nvram_kind kind,
 int nvram_commit(struct nvram *nv, const struct nvram_record *records,
     size_t n_records, struct err *err);
 
+/* Takes back the last nvram_commit, of whose effect nobody was told: the state
+ * before it is current again. Writes nothing: until the next commit or release
+ * the file may hold either, as after a commit that has failed in its sync.
+ * ERR_NOTFOUND where the state before is not there any more. */
+int nvram_undo(struct nvram *nv, struct err *err);
+
 /* Whether the file has lost its last name, so that all of it goes with this
  * process; where is then how it can be read until then. One fstat. */
 bool nvram_vanished(const struct nvram *nv, char *where, size_t where_size);

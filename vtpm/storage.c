@@ -307,11 +307,12 @@ pause_ms(long ms)
 /* records has room for one more: the note goes along. */
 static int
 commit(struct storage *s, struct nvram_record *records, size_t n,
-    struct err *err)
+    size_t retries, struct err *err)
 {
 	uint8_t note[NOTE_SIZE];
 	int rc;
 
+	s->undoable = false;
 	if ((rc = check_fence(s, err)) < 0)
 		return rc;
 	if (s->hold != STORAGE_OWNED)
@@ -333,7 +334,7 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 			    "error=\"%s\"", err->text);
 		s->failing = true;
 		/* Only what the system said may pass by itself. */
-		if (i == RETRIES || err->sys == 0)
+		if (i == retries || err->sys == 0)
 			return rc;
 		pause_ms(retry_pauses[i]);
 	}
@@ -355,7 +356,9 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	if (which == TPM_STATE_PERMANENT) {
 		records[0] = (struct nvram_record){ NVRAM_PERMANENT, data,
 			size };
-		return commit(s, records, 1, err);
+		rc = commit(s, records, 1, RETRIES, err);
+		s->undoable = rc == 0;
+		return rc;
 	}
 	if (which != TPM_STATE_VOLATILE)
 		return err_set(err, ERR_NOTFOUND,
@@ -365,11 +368,12 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	    &records[0].size, err)) < 0)
 		return rc;
 	records[1] = (struct nvram_record){ NVRAM_VOLATILE, data, size };
-	return commit(s, records, 2, err);
+	return commit(s, records, 2, RETRIES, err);
 }
 
 static int
-commit_again(struct storage *s, bool with_volatile, struct err *err)
+commit_again(struct storage *s, bool with_volatile, size_t retries,
+    struct err *err)
 {
 	struct nvram_record records[3] = { { .kind = NVRAM_PERMANENT },
 		{ .kind = NVRAM_VOLATILE } };
@@ -382,13 +386,32 @@ commit_again(struct storage *s, bool with_volatile, struct err *err)
 	if (with_volatile && nvram_get(s->nv, NVRAM_VOLATILE,
 	    &records[1].data, &records[1].size, NULL) == 0)
 		n++;
-	return commit(s, records, n, err);
+	return commit(s, records, n, retries, err);
 }
 
 int
 storage_write_note(struct storage *s, struct err *err)
 {
-	return commit_again(s, true, err);
+	return commit_again(s, true, RETRIES, err);
+}
+
+int
+storage_undo(struct storage *s, struct err *err)
+{
+	struct err why = { 0 };
+	int rc;
+
+	if (!s->undoable || s->hold != STORAGE_OWNED)
+		return err_set(err, ERR_NOTFOUND, "the last that was written "
+		    "is not what a command stored");
+	if ((rc = nvram_undo(s->nv, err)) < 0)
+		return rc;
+	/* Once: what comes next tries again, and waits. No volatile state: what
+	 * may have been beside it was void when the command began. */
+	if (commit_again(s, false, 0, &why) < 0)
+		log_warning("what was taken back may still be in the file "
+		    "until the next store: %s", why.text);
+	return 0;
 }
 
 int
@@ -399,7 +422,7 @@ storage_drop_volatile(struct storage *s, struct err *err)
 
 	if (nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0)
 		return 0;
-	return commit_again(s, false, err);
+	return commit_again(s, false, RETRIES, err);
 }
 
 int
