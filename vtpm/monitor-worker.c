@@ -21,6 +21,10 @@
  * of kills, which may have to do with something else. */
 #define SAME_CRASHES_MAX 3
 #define SAME_KILLS_MAX 20
+/* Of these, after how many the guest hears of it, or nothing that it was told of
+ * is run again. */
+#define SAME_CRASHES_HEARD 2
+#define SAME_KILLS_HEARD 10
 /* Deaths in a row before a worker is even up, from crashes and from kills:
  * something is wrong here. After a few there are pauses. */
 #define STILLBORN_CRASHES_MAX 3
@@ -66,16 +70,19 @@ is_hopeless(struct monitor *m, const struct journal *j, enum journal_end end,
 	    (begun == m->deaths.begun + 1 && memcmp(j->command,
 	    m->deaths.command, sizeof(j->command)) == 0));
 
-	m->deaths.same = same ? m->deaths.same + 1 : at_command;
-	m->deaths.begun = begun;
-	memcpy(m->deaths.command, j->command, sizeof(j->command));
+	m->deaths.crashed = !killed || m->broke_rules;
+	m->broke_rules = false;
+	/* Who is killed while coming up has not died of any command. */
+	if (m->deaths.crashed || !m->resuming) {
+		m->deaths.same = same ? m->deaths.same + 1 : at_command;
+		m->deaths.begun = begun;
+		memcpy(m->deaths.command, j->command, sizeof(j->command));
+	}
 	if (now - m->deaths.window_start > CRASH_WINDOW_S * 1000) {
 		m->deaths.window_start = now;
 		m->deaths.crashes = 0;
 	}
-	m->deaths.crashed = !killed || m->broke_rules;
 	m->deaths.crashes += m->deaths.crashed;
-	m->broke_rules = false;
 	return m->deaths.same >= (killed ? SAME_KILLS_MAX : SAME_CRASHES_MAX) ||
 	    m->deaths.crashes >= CRASHES_MAX;
 }
@@ -151,9 +158,9 @@ judge(struct monitor *m, const struct journal *j, int status)
 	case JOURNAL_ANSWER:
 		return RESUME_ANSWER;
 	case JOURNAL_RERUN:
-		/* What stays on the disk must not happen twice unasked. And of
-		 * what crashes workers the guest hears. */
-		return (m->deaths.same > 1 && m->deaths.crashed) || !undone ?
+		/* What stays on the disk must not happen twice unasked. */
+		return !undone || m->deaths.same >= (m->deaths.crashed ?
+		    SAME_CRASHES_HEARD : SAME_KILLS_HEARD) ?
 		    RESUME_RETRY : RESUME_RERUN;
 	case JOURNAL_RETRY:
 		return RESUME_RETRY;
@@ -161,7 +168,8 @@ judge(struct monitor *m, const struct journal *j, int status)
 		/* The state before it is not on the disk any more if it has
 		 * stored. And what workers die of is not tried for ever. */
 		if (m->stored.at != atomic_load(&j->begun) &&
-		    m->stillborn < STILLBORN_CRASHES_MAX)
+		    m->stillborn < (m->deaths.crashed ?
+		    STILLBORN_CRASHES_MAX : SAME_KILLS_HEARD))
 			return RESUME_REPEAT;
 		break;
 	case JOURNAL_LOST:
@@ -306,8 +314,8 @@ monitor_worker_gone(struct monitor *m)
 	}
 	keep_order(m);
 	m->order.active = false;
-	m->resuming = true;
 	order.arg = for_whom(m, judge(m, j, status));
+	m->resuming = true;
 	if (supervisor_spawn(m->supervisor, &m->channel, &m->worker, &err) < 0) {
 		finish_with_failure(m, err.text);
 		return;
