@@ -21,8 +21,8 @@
  * of kills, which may have to do with something else. */
 #define SAME_CRASHES_MAX 3
 #define SAME_KILLS_MAX 20
-/* Of these, after how many the guest hears of it, or nothing that it was told of
- * is run again. */
+/* Of these, after how many the guest hears of it, or nothing that it was told
+ * of is run again. */
 #define SAME_CRASHES_HEARD 2
 #define SAME_KILLS_HEARD 10
 /* Deaths in a row before a worker is even up, from crashes and from kills:
@@ -113,8 +113,8 @@ tell_lost(unsigned int result)
  * What the command under way has stored is taken back, for the guest was not
  * told of it: then it has not happened, and can be run again, or by the guest
  * itself after TPM_RC_RETRY, without happening twice. False where it has stored
- * and that stays. A worker can bring this about that has told the guest: then it
- * has been taken over, and could as well store an older state.
+ * and that stays. A worker can bring this about that has told the guest: then
+ * it has been taken over, and could as well store an older state.
  */
 static bool
 take_back(struct monitor *m, const struct journal *j)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The supervisor runs program files: the installed one, to try it and in its own
- * place, and the one from before where that goes on. */
+/* The supervisor runs program files: the installed one, to try it and in its
+ * own place, and the one from before where that goes on. */
 #include "vtpm/supervisor-internal.h"
 
 #include <errno.h>
