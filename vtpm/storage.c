@@ -2,6 +2,7 @@
 #include "vtpm/storage-internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -182,6 +183,10 @@ storage_close(struct storage *s, struct err *err)
 	if (s == NULL)
 		return 0;
 	look_for_name(s, true);
+	storage_end_loan(s);
+	/* What a waiting one has not acquired, its giver closes. */
+	if (s->hold == STORAGE_HELD && !s->waits)
+		rc = storage_own(s, 0, err);
 	/* The record is another's, and so is the end. */
 	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0)
 		rc = nvram_release(s->nv, err);
@@ -192,6 +197,7 @@ storage_close(struct storage *s, struct err *err)
 void
 storage_rest(struct storage *s)
 {
+	storage_end_loan(s);
 	nvram_rest(s->nv);
 }
 
@@ -304,16 +310,29 @@ pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+/* How a state is written, and how often it is tried again. */
+struct way {
+	int (*put)(struct nvram *nv, const struct nvram_record *records,
+	    size_t n, struct err *err);
+	size_t retries;
+};
+
+static const struct way patient = { nvram_commit, RETRIES };
+static const struct way once = { nvram_commit, 0 };
+static const struct way unsynced = { nvram_commit_unsynced, RETRIES };
+
 /* records has room for one more: the note goes along. */
 static int
-commit(struct storage *s, struct nvram_record *records, size_t n,
-    size_t retries, struct err *err)
+commit_by(struct storage *s, const struct way *way,
+    struct nvram_record *records, size_t n, struct err *err)
 {
 	uint8_t note[NOTE_SIZE];
 	int rc;
 
 	s->undoable = false;
 	if ((rc = check_fence(s, err)) < 0)
+		return rc;
+	if (s->hold == STORAGE_HELD && (rc = storage_own(s, 0, err)) < 0)
 		return rc;
 	if (s->hold != STORAGE_OWNED)
 		return err_set(err, ERR_REFUSED, "the nvram file is not this "
@@ -324,7 +343,7 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 			sizeof(note) };
 	}
 	for (size_t i = 0;; i++) {
-		rc = nvram_commit(s->nv, records, n, err);
+		rc = way->put(s->nv, records, n, err);
 		if (rc == 0)
 			break;
 		if (rc == ERR_STALE)
@@ -334,7 +353,7 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 			    "error=\"%s\"", err->text);
 		s->failing = true;
 		/* Only what the system said may pass by itself. */
-		if (i == retries || err->sys == 0)
+		if (i == way->retries || err->sys == 0)
 			return rc;
 		pause_ms(retry_pauses[i]);
 	}
@@ -346,6 +365,27 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 	return 0;
 }
 
+static int
+commit(struct storage *s, struct nvram_record *records, size_t n,
+    struct err *err)
+{
+	return commit_by(s, &patient, records, n, err);
+}
+
+/* libtpms stores what SET_STATEBLOB brought when it starts with it. Where that
+ * is what the file holds, byte for byte, it is stored. */
+static bool
+is_held_already(const struct storage *s, const uint8_t *state, size_t n)
+{
+	const uint8_t *data;
+	size_t size;
+
+	return s->hold == STORAGE_HELD &&
+	    nvram_get(s->nv, NVRAM_PERMANENT, &data, &size, NULL) == 0 &&
+	    size == n && memcmp(data, state, size) == 0 &&
+	    nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0;
+}
+
 int
 storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
     size_t size, struct err *err)
@@ -354,9 +394,13 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	int rc;
 
 	if (which == TPM_STATE_PERMANENT) {
+		if (is_held_already(s, data, size)) {
+			s->undoable = false;
+			return 0;
+		}
 		records[0] = (struct nvram_record){ NVRAM_PERMANENT, data,
 			size };
-		rc = commit(s, records, 1, RETRIES, err);
+		rc = commit(s, records, 1, err);
 		s->undoable = rc == 0;
 		return rc;
 	}
@@ -368,11 +412,11 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	    &records[0].size, err)) < 0)
 		return rc;
 	records[1] = (struct nvram_record){ NVRAM_VOLATILE, data, size };
-	return commit(s, records, 2, RETRIES, err);
+	return commit(s, records, 2, err);
 }
 
 static int
-commit_again(struct storage *s, bool with_volatile, size_t retries,
+commit_again(struct storage *s, const struct way *way, bool with_volatile,
     struct err *err)
 {
 	struct nvram_record records[3] = { { .kind = NVRAM_PERMANENT },
@@ -386,13 +430,19 @@ commit_again(struct storage *s, bool with_volatile, size_t retries,
 	if (with_volatile && nvram_get(s->nv, NVRAM_VOLATILE,
 	    &records[1].data, &records[1].size, NULL) == 0)
 		n++;
-	return commit(s, records, n, retries, err);
+	return commit_by(s, way, records, n, err);
 }
 
 int
 storage_write_note(struct storage *s, struct err *err)
 {
-	return commit_again(s, true, RETRIES, err);
+	return commit_again(s, &patient, true, err);
+}
+
+int
+storage_write_note_unsynced(struct storage *s, struct err *err)
+{
+	return commit_again(s, &unsynced, true, err);
 }
 
 int
@@ -408,7 +458,7 @@ storage_undo(struct storage *s, struct err *err)
 		return rc;
 	/* Once: what comes next tries again, and waits. No volatile state: what
 	 * may have been beside it was void when the command began. */
-	if (commit_again(s, false, 0, &why) < 0)
+	if (commit_again(s, &once, false, &why) < 0)
 		log_warning("what was taken back may still be in the file "
 		    "until the next store: %s", why.text);
 	return 0;
@@ -422,7 +472,7 @@ storage_drop_volatile(struct storage *s, struct err *err)
 
 	if (nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0)
 		return 0;
-	return commit_again(s, false, RETRIES, err);
+	return commit_again(s, &patient, false, err);
 }
 
 int

@@ -101,6 +101,17 @@ state_of(const struct nvram *nv)
 	return n;
 }
 
+/* What is there anyway: a state that nobody counts on, and so not synced. */
+static int
+commit_again(struct history *h, struct nvram *nv)
+{
+	uint8_t data[STATE_MAX];
+	struct nvram_record record = { NVRAM_PERMANENT, data, 0 };
+
+	record.size = make_state(h->acked, data);
+	return nvram_commit_unsynced(nv, &record, 1, NULL);
+}
+
 static int
 change_protectors(struct history *h, struct nvram *nv)
 {
@@ -141,10 +152,7 @@ commit_and_undo(struct history *h, struct nvram *nv)
 static int
 operate(struct history *h, struct nvram *nv)
 {
-	switch (any(h, 14)) {
-	case 4:
-	case 5:
-		return commit_and_undo(h, nv);
+	switch (any(h, 15)) {
 	case 0:
 		return nvram_rekey(nv, true, &h->fx.creds, NULL);
 	case 1:
@@ -153,6 +161,11 @@ operate(struct history *h, struct nvram *nv)
 		return change_protectors(h, nv);
 	case 3:
 		return nvram_set_state_version(nv, any(h, 5), NULL);
+	case 4:
+		return commit_again(h, nv);
+	case 5:
+	case 6:
+		return commit_and_undo(h, nv);
 	default:
 		return commit(h, nv);
 	}
