@@ -62,6 +62,13 @@ struct nvram {
 	 * it is written again before anything is built on it. */
 	bool sb_uncertain;
 	bool slot_uncertain;
+	/* What nvram_undo goes back to: the slot that the last commit replaced,
+	 * whose payload is still in state[before.index]. */
+	bool undoable;
+	struct slot before;
+	/* The highest sequence number that was taken back; none is given to
+	 * two states that were current. */
+	uint64_t sequence_spent;
 	/* sb is written to the area that is not sb_active, and not synced: the
 	 * next sync of a slot makes it the one in use. */
 	bool sb_pending;

@@ -39,6 +39,8 @@ nvram_state_reserve(struct nvram *nv, uint32_t index, size_t size,
 {
 	struct secret *grown;
 
+	/* Whoever asks writes there. */
+	nv->undoable = false;
 	if (nv->state[index] != NULL && secret_size(nv->state[index]) >= size)
 		return 0;
 	size = (size + STATE_UNIT) / STATE_UNIT * STATE_UNIT;

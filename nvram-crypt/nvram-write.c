@@ -226,15 +226,17 @@ nvram_slot_put(struct nvram *nv, struct xaes *key,
     enum nvram_put how, struct err *err)
 {
 	uint32_t target = nv->slot.index ^ 1u;
+	uint64_t last = nv->sequence_spent > nv->slot.sequence ?
+	    nv->sequence_spent : nv->slot.sequence;
 	struct slot next = { .index = target,
-		.sequence = nv->slot.sequence + 1,
+		.sequence = last + 1,
 		.epoch = nv->sb.header.epoch,
 		.payload_size = (uint32_t)payload_size };
 	size_t slot_size = nv->sb.header.slot_size;
 	size_t size;
 	int rc;
 
-	if ((rc = nvram_check_number(nv, "sequence number", nv->slot.sequence,
+	if ((rc = nvram_check_number(nv, "sequence number", last,
 	    err)) < 0 || (rc = harden(nv, err)) < 0)
 		return rc;
 	memcpy(next.dek_id, dek_id, DEK_ID_SIZE);

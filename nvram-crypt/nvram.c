@@ -49,6 +49,7 @@ commit(struct nvram *nv, const struct nvram_record *records,
     size_t n_records, enum nvram_put how, struct err *err)
 {
 	uint32_t target = nv->slot.index ^ 1u;
+	struct slot before = nv->slot;
 	uint8_t *payload;
 	size_t size;
 	int rc;
@@ -72,8 +73,12 @@ commit(struct nvram *nv, const struct nvram_record *records,
 	    slot_payload_check(payload, size) < 0)
 		return err_set(err, ERR_USAGE,
 		    "%s: a state with two records of one kind", nv->name);
-	return nvram_slot_put(nv, nv->keys.slot, nv->sb.header.dek_id, size,
-	    how, err);
+	if ((rc = nvram_slot_put(nv, nv->keys.slot, nv->sb.header.dek_id, size,
+	    how, err)) < 0)
+		return rc;
+	nv->before = before;
+	nv->undoable = how == NVRAM_PUT_SYNCED;
+	return 0;
 }
 
 int
@@ -89,6 +94,25 @@ nvram_commit_unsynced(struct nvram *nv, const struct nvram_record *records,
 {
 	return commit(nv, records, n_records, nvram_in_doubt(nv) ?
 	    NVRAM_PUT_SYNCED : NVRAM_PUT_UNSYNCED, err);
+}
+
+int
+nvram_undo(struct nvram *nv, struct err *err)
+{
+	int rc;
+
+	if ((rc = nvram_check_writable(nv, "take a state back", err)) < 0)
+		return rc;
+	/* Nor below the floor, which the next opening would refuse. */
+	if (!nv->acquired || !nv->undoable ||
+	    nv->before.sequence < nv->sb.floor_sequence)
+		return err_set(err, ERR_NOTFOUND, "%s: the state before the "
+		    "last one is not there any more", nv->name);
+	nv->undoable = false;
+	nv->sequence_spent = nv->slot.sequence;
+	nv->slot_uncertain = true;
+	nv->slot = nv->before;
+	return 0;
 }
 
 int

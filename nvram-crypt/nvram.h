@@ -193,6 +193,12 @@ int nvram_get(const struct nvram *nv, enum nvram_kind kind,
 int nvram_commit(struct nvram *nv, const struct nvram_record *records,
     size_t n_records, struct err *err);
 
+/* Takes back the last nvram_commit, of whose effect nobody was told: the state
+ * before it is current again. Writes nothing: until the next commit or release
+ * the file may hold either, as after a commit that has failed in its sync.
+ * ERR_NOTFOUND where the state before is not there any more. */
+int nvram_undo(struct nvram *nv, struct err *err);
+
 /*
  * The same for a state that is as good as the one before it, of which nobody has
  * been told: written, and on the disk with the next sync. What a power cut brings

@@ -55,13 +55,17 @@ enum order {
 enum need {
 	NEED_LOAD = 1,		/* arg: enum tpm_state; reply: size bytes, or
 				 * result ERR_NOTFOUND */
-	NEED_STORE,		/* arg: enum tpm_state; size bytes */
+	NEED_STORE,		/* arg: enum tpm_state, with NEED_OF_COMMAND
+				 * where no order stores but a command of the
+				 * guest's; size bytes */
 	NEED_LOG,		/* arg: enum log_level; size bytes of text */
 	NEED_DATA_CLOSED,	/* QEMU's end of the data socket is gone */
 	NEED_RECLAIM,		/* a command is going to be run, for the first
 				 * time since the state was handed out */
 	NEED_LAST = NEED_RECLAIM,
 };
+
+#define NEED_OF_COMMAND 0x100u
 
 struct message {
 	uint32_t type;		/* enum order or enum need */

@@ -44,6 +44,34 @@ journal_has_drawn(const struct journal *j)
 	return j->drawn > journal_current(j)->number;
 }
 
+/* The last command whose answer was sent, counted or not. */
+static uint64_t
+answered_so_far(const struct journal *j)
+{
+	uint64_t run = atomic_load(&j->run);
+	uint64_t answered = atomic_load(&j->answered);
+
+	return run > answered && journal_sent(j) >= j->answer_size ? run :
+	    answered;
+}
+
+bool
+journal_is_untold(const struct journal *j)
+{
+	return atomic_load(&j->begun) > answered_so_far(j);
+}
+
+/* Of a command that has been begun: are its bytes there, as they came? What
+ * is not kept has no parameter that libtpms would decrypt in its place. And of
+ * an answer that went out in part the rest must not be another's. */
+static bool
+can_be_run(const struct journal *j, uint64_t begun)
+{
+	if (begun == atomic_load(&j->run) && journal_sent(j) > 0)
+		return false;
+	return atomic_load(&j->kept) == begun || command_taken(j);
+}
+
 /* Of a command that has been answered: is it there, and was all before it
  * captured? */
 static bool
@@ -57,11 +85,9 @@ enum journal_end
 journal_judge(const struct journal *j)
 {
 	uint64_t begun = atomic_load(&j->begun), run = atomic_load(&j->run);
-	uint64_t answered = atomic_load(&j->answered);
+	uint64_t answered = answered_so_far(j);
 	uint64_t captured = captured_so_far(j);
 
-	if (run > answered && journal_sent(j) >= j->answer_size)
-		answered = run;
 	if (run > answered && captured >= run)
 		return JOURNAL_ANSWER;
 	if (captured < answered) {
@@ -71,7 +97,7 @@ journal_judge(const struct journal *j)
 	}
 	/* What has been captured with its own effect must not happen twice. */
 	if (begun > answered)
-		return begun > run && captured < begun && command_taken(j) ?
+		return captured < begun && can_be_run(j, begun) ?
 		    JOURNAL_RERUN : JOURNAL_RETRY;
 	return command_taken(j) ? JOURNAL_RETRY : JOURNAL_IDLE;
 }
@@ -87,6 +113,19 @@ journal_settle(struct journal *j)
 	journal_set(&j->run, begun);
 }
 
+/* Puts the command under way where a worker runs it from, as it came. Who dies
+ * of this leaves it to be run again. */
+static void
+lay_ready(struct journal *j, uint64_t begun)
+{
+	if (atomic_load(&j->kept) == begun &&
+	    j->kept_size <= sizeof(j->kept_command)) {
+		memcpy(j->command, j->kept_command, j->kept_size);
+		j->command_size = j->kept_size;
+	}
+	journal_set(&j->run, begun - 1);
+}
+
 void
 journal_resume(struct journal *j, enum resume how)
 {
@@ -96,6 +135,10 @@ journal_resume(struct journal *j, enum resume how)
 	/* Whatever happens next, a TPM that has lost state stays off. */
 	if (how == RESUME_FAILED || how == RESUME_FAILED_ANSWER)
 		j->captures[atomic_load(&j->current) & 1].progress.powered = false;
+	if (how == RESUME_RERUN)
+		lay_ready(j, begun);
+	if (how == RESUME_ANSWER)
+		journal_take_out(j);
 	if (how == RESUME_ANSWER || how == RESUME_RERUN || how == RESUME_REPEAT)
 		return;
 	if (how == RESUME_QUIETLY || how == RESUME_FAILED) {
@@ -104,6 +147,8 @@ journal_resume(struct journal *j, enum resume how)
 	}
 	if (begun == atomic_load(&j->answered))
 		journal_set(&j->begun, ++begun);
+	/* It is not to be run again. */
+	journal_set(&j->kept, 0);
 	journal_take_out(j);
 	journal_set(&j->captured, begun - 1);
 	journal_set(&j->answered, begun - 1);

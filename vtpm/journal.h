@@ -122,8 +122,9 @@ enum journal_end {
 	JOURNAL_IDLE,		/* none, or answered, and all is captured */
 	JOURNAL_ANSWER,		/* run and captured, but not answered: the answer
 				 * that lies there is to be sent */
-	JOURNAL_RERUN,		/* not run to its end, and still there: it can be
-				 * run again, with the state before it */
+	JOURNAL_RERUN,		/* not answered, and still there: it can be run
+				 * again, with the state before it, which is
+				 * the captured one */
 	JOURNAL_RETRY,		/* the same but for the command: TPM_RC_RETRY */
 	JOURNAL_TOLD,		/* answered, its change was not captured, but it
 				 * has been kept: it can be run again, with the
@@ -138,6 +139,8 @@ const struct journal_capture *journal_current(const struct journal *j);
 
 /* Of the answer under way, how many bytes have been sent. */
 uint64_t journal_sent(const struct journal *j);
+/* Whether a command was begun that the guest has no answer to. */
+bool journal_is_untold(const struct journal *j);
 /* Judges the journal of a dead worker. */
 enum journal_end journal_judge(const struct journal *j);
 

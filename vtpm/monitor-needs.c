@@ -60,6 +60,17 @@ need_load(struct monitor *m, const struct message *q, struct message *reply)
 	return 0;
 }
 
+/* It can be taken back if it is all that the command stored. */
+static void
+note_stored(struct monitor *m)
+{
+	uint64_t begun =
+	    atomic_load(&m->channel.memory.shared->journal.begun);
+
+	m->stored.again = m->stored.at == begun;
+	m->stored.at = begun;
+}
+
 static int
 need_store(struct monitor *m, const struct message *q, struct message *reply)
 {
@@ -68,9 +79,11 @@ need_store(struct monitor *m, const struct message *q, struct message *reply)
 
 	(void)reply;
 	monitor_was_busy(m);
-	m->stored_at = atomic_load(&m->channel.memory.shared->journal.begun);
-	rc = storage_store(m->storage, (enum tpm_state)q->arg,
+	rc = storage_store(m->storage,
+	    (enum tpm_state)(q->arg & ~NEED_OF_COMMAND),
 	    m->channel.memory.shared->needs, q->size, &err);
+	if (rc == 0 && (q->arg & NEED_OF_COMMAND) != 0)
+		note_stored(m);
 	if (rc < 0)
 		log_event(LOG_LEVEL_ERROR, "storage.unavailable", "error=\"%s\" "
 		    "consequence=\"the command is undone and answered "

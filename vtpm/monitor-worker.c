@@ -21,6 +21,10 @@
  * of kills, which may have to do with something else. */
 #define SAME_CRASHES_MAX 3
 #define SAME_KILLS_MAX 20
+/* Of these, after how many the guest hears of it, or nothing that it was told
+ * of is run again. */
+#define SAME_CRASHES_HEARD 2
+#define SAME_KILLS_HEARD 10
 /* Deaths in a row before a worker is even up, from crashes and from kills:
  * something is wrong here. After a few there are pauses. */
 #define STILLBORN_CRASHES_MAX 3
@@ -54,26 +58,31 @@ is_stillborn(struct monitor *m, int status)
 
 /* True when the worker has died of the same input, or crashed, too often. */
 static bool
-is_hopeless(struct monitor *m, const struct journal *j, int status)
+is_hopeless(struct monitor *m, const struct journal *j, enum journal_end end,
+    int status)
 {
 	uint64_t now = monitor_now(), begun = atomic_load(&j->begun);
 	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-	bool at_command = begun > atomic_load(&j->run);
+	bool at_command = begun > atomic_load(&j->run) ||
+	    end == JOURNAL_RERUN;
 	/* Run again it has the same number, sent again the next. */
 	bool same = at_command && (begun == m->deaths.begun ||
-	    begun == m->deaths.begun + 1) &&
-	    memcmp(j->command, m->deaths.command, sizeof(j->command)) == 0;
+	    (begun == m->deaths.begun + 1 && memcmp(j->command,
+	    m->deaths.command, sizeof(j->command)) == 0));
 
-	m->deaths.same = same ? m->deaths.same + 1 : at_command;
-	m->deaths.begun = begun;
-	memcpy(m->deaths.command, j->command, sizeof(j->command));
+	m->deaths.crashed = !killed || m->broke_rules;
+	m->broke_rules = false;
+	/* Who is killed while coming up has not died of any command. */
+	if (m->deaths.crashed || !m->resuming) {
+		m->deaths.same = same ? m->deaths.same + 1 : at_command;
+		m->deaths.begun = begun;
+		memcpy(m->deaths.command, j->command, sizeof(j->command));
+	}
 	if (now - m->deaths.window_start > CRASH_WINDOW_S * 1000) {
 		m->deaths.window_start = now;
 		m->deaths.crashes = 0;
 	}
-	if (!killed || m->broke_rules)
-		m->deaths.crashes++;
-	m->broke_rules = false;
+	m->deaths.crashes += m->deaths.crashed;
 	return m->deaths.same >= (killed ? SAME_KILLS_MAX : SAME_CRASHES_MAX) ||
 	    m->deaths.crashes >= CRASHES_MAX;
 }
@@ -100,13 +109,42 @@ tell_lost(unsigned int result)
 	    "reset\"", result);
 }
 
+/*
+ * What the command under way has stored is taken back, for the guest was not
+ * told of it: then it has not happened, and can be run again, or by the guest
+ * itself after TPM_RC_RETRY, without happening twice. False where it has stored
+ * and that stays. A worker can bring this about that has told the guest: then
+ * it has been taken over, and could as well store an older state.
+ */
+static bool
+take_back(struct monitor *m, const struct journal *j)
+{
+	struct err err = { 0 };
+
+	if (m->stored.at != atomic_load(&j->begun))
+		return true;
+	if (m->stored.again || storage_undo(m->storage, &err) < 0) {
+		log_warning("a command is answered TPM_RC_RETRY that has "
+		    "happened: %s", m->stored.again ? "it has stored twice" :
+		    err.text);
+		return false;
+	}
+	m->stored.at = 0;
+	log_event(LOG_LEVEL_WARNING, "worker.undone", "consequence=\"what a "
+	    "command had stored that was not answered is taken back; it "
+	    "happens once or not at all\"");
+	return true;
+}
+
 /* What the new worker shall do, from what the old one left. */
 static enum resume
 judge(struct monitor *m, const struct journal *j, int status)
 {
 	enum journal_end end = journal_judge(j);
+	bool undone = (end != JOURNAL_RERUN && end != JOURNAL_RETRY) ||
+	    !journal_is_untold(j) || take_back(m, j);
 
-	if (is_hopeless(m, j, status)) {
+	if (is_hopeless(m, j, end, status)) {
 		log_event(LOG_LEVEL_ERROR, "worker.gave-up", "alarm=1 "
 		    "crashes=%u same_command=%u consequence=\"the TPM is in "
 		    "failure mode until the guest is reset\"",
@@ -120,16 +158,18 @@ judge(struct monitor *m, const struct journal *j, int status)
 	case JOURNAL_ANSWER:
 		return RESUME_ANSWER;
 	case JOURNAL_RERUN:
-		/* What has reached the disk must not happen twice unasked. */
-		return m->deaths.same > 1 || m->stored_at ==
-		    atomic_load(&j->begun) ? RESUME_RETRY : RESUME_RERUN;
+		/* What stays on the disk must not happen twice unasked. */
+		return !undone || m->deaths.same >= (m->deaths.crashed ?
+		    SAME_CRASHES_HEARD : SAME_KILLS_HEARD) ?
+		    RESUME_RETRY : RESUME_RERUN;
 	case JOURNAL_RETRY:
 		return RESUME_RETRY;
 	case JOURNAL_TOLD:
 		/* The state before it is not on the disk any more if it has
 		 * stored. And what workers die of is not tried for ever. */
-		if (m->stored_at != atomic_load(&j->begun) &&
-		    m->stillborn < STILLBORN_CRASHES_MAX)
+		if (m->stored.at != atomic_load(&j->begun) &&
+		    m->stillborn < (m->deaths.crashed ?
+		    STILLBORN_CRASHES_MAX : SAME_KILLS_HEARD))
 			return RESUME_REPEAT;
 		break;
 	case JOURNAL_LOST:
@@ -280,8 +320,8 @@ monitor_worker_gone(struct monitor *m)
 	}
 	keep_order(m);
 	m->order.active = false;
-	m->resuming = true;
 	order.arg = for_whom(m, judge(m, j, status));
+	m->resuming = true;
 	if (supervisor_spawn(m->supervisor, &m->channel, &m->worker, &err) < 0) {
 		finish_with_failure(m, err.text);
 		return;

@@ -79,12 +79,18 @@ struct monitor {
 		order_done *done;
 		unsigned int deaths;	/* in a row, at any order */
 	} interrupted;
-	uint64_t stored_at;	/* the command that last stored, by number */
+	struct {
+		uint64_t at;	/* the command that last stored, by number;
+				 * 0: what it stored is taken back */
+		bool again;	/* more than once */
+	} stored;
 	bool resuming;		/* a new worker is not yet up */
 	unsigned int stillborn;	/* workers in a row that never were */
 	struct {
 		uint64_t last, window_start;	/* ms, CLOCK_MONOTONIC */
 		unsigned int crashes;		/* within the window */
+		bool crashed;			/* the last, not killed from
+						 * outside */
 		unsigned int same;		/* in a row, at one command */
 		uint64_t begun;			/* that command's number */
 		uint8_t command[JOURNAL_COMMAND];

@@ -37,6 +37,8 @@ struct storage {
 				 * file was lent */
 	uint32_t version;	/* storage_note_version's */
 	bool failing;		/* the last store failed */
+	bool undoable;		/* the last commit was a storage_store of
+				 * permanent state */
 	bool fenced;		/* the VM is another's, and that was told */
 	bool vanished;		/* the file has no name any more, and that was
 				 * told */

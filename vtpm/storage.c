@@ -319,17 +319,26 @@ pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-typedef int put_records(struct nvram *nv, const struct nvram_record *records,
-    size_t n, struct err *err);
+/* How a state is written, and how often it is tried again. */
+struct way {
+	int (*put)(struct nvram *nv, const struct nvram_record *records,
+	    size_t n, struct err *err);
+	size_t retries;
+};
+
+static const struct way patient = { nvram_commit, RETRIES };
+static const struct way once = { nvram_commit, 0 };
+static const struct way unsynced = { nvram_commit_unsynced, RETRIES };
 
 /* records has room for one more: the note goes along. */
 static int
-commit_by(struct storage *s, put_records *put, struct nvram_record *records,
-    size_t n, struct err *err)
+commit_by(struct storage *s, const struct way *way,
+    struct nvram_record *records, size_t n, struct err *err)
 {
 	uint8_t note[NOTE_SIZE];
 	int rc;
 
+	s->undoable = false;
 	if ((rc = check_fence(s, err)) < 0)
 		return rc;
 	if (s->hold == STORAGE_HELD && (rc = storage_own(s, 0, err)) < 0)
@@ -343,7 +352,7 @@ commit_by(struct storage *s, put_records *put, struct nvram_record *records,
 			sizeof(note) };
 	}
 	for (size_t i = 0;; i++) {
-		rc = put(s->nv, records, n, err);
+		rc = way->put(s->nv, records, n, err);
 		if (rc == 0)
 			break;
 		if (rc == ERR_STALE)
@@ -353,7 +362,7 @@ commit_by(struct storage *s, put_records *put, struct nvram_record *records,
 			    "error=\"%s\"", err->text);
 		s->failing = true;
 		/* Only what the system said may pass by itself. */
-		if (i == RETRIES || err->sys == 0)
+		if (i == way->retries || err->sys == 0)
 			return rc;
 		pause_ms(retry_pauses[i]);
 	}
@@ -369,7 +378,7 @@ static int
 commit(struct storage *s, struct nvram_record *records, size_t n,
     struct err *err)
 {
-	return commit_by(s, nvram_commit, records, n, err);
+	return commit_by(s, &patient, records, n, err);
 }
 
 /* libtpms stores what SET_STATEBLOB brought when it starts with it. Where that
@@ -394,11 +403,15 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	int rc;
 
 	if (which == TPM_STATE_PERMANENT) {
-		if (is_held_already(s, data, size))
+		if (is_held_already(s, data, size)) {
+			s->undoable = false;
 			return 0;
+		}
 		records[0] = (struct nvram_record){ NVRAM_PERMANENT, data,
 			size };
-		return commit(s, records, 1, err);
+		rc = commit(s, records, 1, err);
+		s->undoable = rc == 0;
+		return rc;
 	}
 	if (which != TPM_STATE_VOLATILE)
 		return err_set(err, ERR_NOTFOUND,
@@ -412,7 +425,7 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 }
 
 static int
-commit_again(struct storage *s, put_records *put, bool with_volatile,
+commit_again(struct storage *s, const struct way *way, bool with_volatile,
     struct err *err)
 {
 	struct nvram_record records[3] = { { .kind = NVRAM_PERMANENT },
@@ -426,19 +439,38 @@ commit_again(struct storage *s, put_records *put, bool with_volatile,
 	if (with_volatile && nvram_get(s->nv, NVRAM_VOLATILE,
 	    &records[1].data, &records[1].size, NULL) == 0)
 		n++;
-	return commit_by(s, put, records, n, err);
+	return commit_by(s, way, records, n, err);
 }
 
 int
 storage_write_note(struct storage *s, struct err *err)
 {
-	return commit_again(s, nvram_commit, true, err);
+	return commit_again(s, &patient, true, err);
 }
 
 int
 storage_write_note_unsynced(struct storage *s, struct err *err)
 {
-	return commit_again(s, nvram_commit_unsynced, true, err);
+	return commit_again(s, &unsynced, true, err);
+}
+
+int
+storage_undo(struct storage *s, struct err *err)
+{
+	struct err why = { 0 };
+	int rc;
+
+	if (!s->undoable || s->hold != STORAGE_OWNED)
+		return err_set(err, ERR_NOTFOUND, "the last that was written "
+		    "is not what a command stored");
+	if ((rc = nvram_undo(s->nv, err)) < 0)
+		return rc;
+	/* Once: what comes next tries again, and waits. No volatile state: what
+	 * may have been beside it was void when the command began. */
+	if (commit_again(s, &once, false, &why) < 0)
+		log_warning("what was taken back may still be in the file "
+		    "until the next store: %s", why.text);
+	return 0;
 }
 
 int
@@ -449,7 +481,7 @@ storage_drop_volatile(struct storage *s, struct err *err)
 
 	if (nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0)
 		return 0;
-	return commit_again(s, nvram_commit, false, err);
+	return commit_again(s, &patient, false, err);
 }
 
 int

@@ -47,6 +47,11 @@ int storage_load(struct storage *s, enum tpm_state which, const uint8_t **data,
  * fault is waited out for a moment; the state before stays whole. */
 int storage_store(struct storage *s, enum tpm_state which,
     const uint8_t *data, size_t size, struct err *err);
+/* Takes the last storage_store back, of which nobody was told: the permanent
+ * state before it is what storage_load gives. It is also written, but that may
+ * fail; then the file has either of the two until the next store. ERR_NOTFOUND
+ * where something else has been written since, and nothing has changed. */
+int storage_undo(struct storage *s, struct err *err);
 /* Forgets volatile state that was stored, if any. */
 int storage_drop_volatile(struct storage *s, struct err *err);
 /* Keeps the header's note of which libtpms wrote the state true. */

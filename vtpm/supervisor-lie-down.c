@@ -57,6 +57,7 @@ make(const struct supervisor *s)
 		return NULL;
 	*r = (struct rest){ .sock = s->sock, .signals = s->signals,
 		.self = s->self, .memory = s->memory.fd,
+		.installed = s->installed,
 		.monitor_pid = s->monitor_pid, .worker = s->worker,
 		.argc = argc, .env = environ };
 	memcpy(r->inherit, s->inherit, sizeof(r->inherit));

@@ -325,9 +325,15 @@ connect_agent(struct rest *r)
 static void
 run_installed(struct rest *r)
 {
-	long rc = raw3(SYS_execve, (long)r->program, (long)r->argv,
-	    (long)r->env);
+	long rc = -ENOENT;
 
+	if (r->installed >= 0)
+		rc = raw6(SYS_execveat, r->installed, (long)"",
+		    (long)r->argv, (long)r->env, AT_EMPTY_PATH, 0);
+	/* A script, whose shell would not get the descriptor. */
+	if (rc == -ENOENT)
+		rc = raw3(SYS_execve, (long)r->program, (long)r->argv,
+		    (long)r->env);
 	report(r, SUPERVISOR_REPORT_CANNOT_RUN, (int)-rc);
 }
 
@@ -337,6 +343,9 @@ try_program(struct rest *r, int fd)
 	uint64_t none = 0;
 
 	(void)end_child(&r->trial);
+	close_fd(r->installed);
+	r->installed = (int)raw6(SYS_openat, AT_FDCWD, (long)r->program,
+	    O_PATH | O_CLOEXEC, 0, 0, 0);
 	if ((r->trial = (pid_t)fork_child()) != 0)
 		return;
 	(void)raw3(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
@@ -353,6 +362,8 @@ keep_over_exec(const struct rest *r, int handover, int flags)
 {
 	set_flags(r->sock, flags);
 	set_flags(handover, flags);
+	set_flags(r->self, flags);
+	set_flags(r->memory, flags);
 	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
 		set_flags(r->inherit[i], flags);
 }
@@ -360,14 +371,16 @@ keep_over_exec(const struct rest *r, int handover, int flags)
 static void
 become_program(struct rest *r, int handover)
 {
-	int numbers[5 + SUPERVISOR_LEGACY] = { (int)HANDOVER_VERSION, r->sock,
+	int numbers[7 + SUPERVISOR_LEGACY] = { (int)HANDOVER_VERSION, r->sock,
 		handover, r->monitor_pid, r->worker };
 
 	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
 		numbers[5 + i] = r->inherit[i];
+	numbers[5 + SUPERVISOR_LEGACY] = r->self;
+	numbers[6 + SUPERVISOR_LEGACY] = r->memory;
 	(void)end_child(&r->trial);
 	keep_over_exec(r, handover, 0);
-	put_option(r, "--take-over", numbers, 5 + SUPERVISOR_LEGACY);
+	put_option(r, "--take-over", numbers, 7 + SUPERVISOR_LEGACY);
 	run_installed(r);
 	keep_over_exec(r, handover, FD_CLOEXEC);
 }

@@ -23,7 +23,9 @@
 /* One mapping that holds all that is left, strings included. */
 struct rest {
 	int sock, signals;
-	int self;		/* the program file that runs here */
+	int self;		/* the program file that monitor and workers
+				 * are of */
+	int installed;		/* the one that was tried; -1: none */
 	int memory;		/* what workers share with the monitor */
 	pid_t monitor_pid, worker, trial;
 	int inherit[SUPERVISOR_LEGACY];

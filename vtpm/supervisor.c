@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include "base/log.h"
 #include "nvram-crypt/agent.h"
 #include "vtpm/handover.h"
+#include "vtpm/supervisor-internal.h"
 #include "vtpm/supervisor-rest.h"
 #include "vtpm/worker.h"
 
@@ -28,7 +30,6 @@
 #define REPLACED " (deleted)"
 /* Not at once: what starts a VM is busy, and should not wait for this. */
 #define REST_AFTER_MS 200
-#define TAKE_OVER_WORDS (5 + SUPERVISOR_LEGACY)
 
 /* The name of today: what lies there when an upgrade is asked for is what is
  * installed then. */
@@ -54,7 +55,7 @@ supervisor_init(struct supervisor *s, struct err *err)
 	sigset_t set;
 
 	s->sock = s->before.sock = s->status_before = s->memory.fd = -1;
-	s->self = -1;
+	s->self = s->before.self = s->before.memory = s->installed = -1;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	/* A file size limit is an error of the write, not the end. */
@@ -67,15 +68,6 @@ supervisor_init(struct supervisor *s, struct err *err)
 	    signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
 		return err_sys(err, errno, "cannot take signals");
 	return find_program(s, err);
-}
-
-static void
-no_signals_blocked(void)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* What dies with the supervisor says so before anything else; that may have
@@ -109,8 +101,7 @@ supervisor_start(struct supervisor *s, struct err *err)
 		close(s->signals);
 		if (s->memory.fd >= 0)
 			close(s->memory.fd);
-		if (s->before.sock >= 0)
-			close(s->before.sock);
+		supervisor_close_before(s);
 		exit(s->monitor(s->arg, ends[1]));
 	}
 	close(ends[1]);
@@ -125,7 +116,7 @@ void
 supervisor_worker(struct supervisor *s, struct channel *worker, pid_t parent)
 {
 	follow(parent);
-	no_signals_blocked();
+	supervisor_unblock_signals();
 	/* A terminal's ^C goes to the whole group; the monitor decides. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
@@ -142,10 +133,12 @@ spawn(struct supervisor *s, int sock)
 	struct err err = { 0 };
 	int rc;
 
-	m.result = s->bereft ? ERR_SYSTEM :
-	    channel_make(&monitor, &worker, &s->memory, &err);
+	m.result = s->goes_on && (s->self < 0 || s->memory.fd < 0) ?
+	    ERR_SYSTEM : channel_make(&monitor, &worker, &s->memory, &err);
 	if (m.result == 0) {
 		s->worker = fork();
+		if (s->worker == 0 && s->goes_on)
+			supervisor_run_worker_of_before(s, &worker, parent);
 		if (s->worker == 0)
 			supervisor_worker(s, &worker, parent);
 		channel_close(&worker);
@@ -157,21 +150,6 @@ spawn(struct supervisor *s, int sock)
 		rc = channel_send(sock, &m, monitor.needs);
 	channel_close(&monitor);
 	return rc;
-}
-
-/* A worker that is already dead keeps the status that it died with. */
-static int
-end_child(pid_t *pid)
-{
-	int status = 0;
-
-	if (*pid > 0) {
-		kill(*pid, SIGKILL);
-		while (waitpid(*pid, &status, 0) < 0 && errno == EINTR)
-			;
-	}
-	*pid = 0;
-	return status;
 }
 
 void
@@ -192,95 +170,6 @@ tell_death(const struct supervisor *s, int status)
 	if (WIFSIGNALED(status))
 		supervisor_tell_report(s, SUPERVISOR_REPORT_DIED,
 		    WTERMSIG(status));
-}
-
-/* The program file in a new process or in this one; returns on failure. */
-static void
-run_program(const struct supervisor *s, const char *option)
-{
-	char **argv;
-	size_t n = 0;
-
-	while (s->argv[n] != NULL)
-		n++;
-	if ((argv = calloc(n + 2, sizeof(*argv))) == NULL)
-		return;
-	memcpy(argv, s->argv, n * sizeof(*argv));
-	argv[n] = (char *)(uintptr_t)option;
-	execv(s->program, argv);
-	supervisor_tell_report(s, SUPERVISOR_REPORT_CANNOT_RUN, errno);
-	free(argv);
-}
-
-static void
-try_program(struct supervisor *s, int fd)
-{
-	char option[32];
-
-	/* The one before, should it hang, is not waited for any more. */
-	(void)end_child(&s->trial);
-	snprintf(option, sizeof(option), "--trial=%d", fd);
-	if ((s->trial = fork()) != 0)
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	no_signals_blocked();
-	if (fcntl(fd, F_SETFD, 0) == 0)
-		run_program(s, option);
-	_exit(1);
-}
-
-static void
-keep_over_exec(const struct supervisor *s, int handover, int flags)
-{
-	int fds[] = { s->sock, handover };
-
-	for (size_t i = 0; i < 2; i++)
-		(void)fcntl(fds[i], F_SETFD, flags);
-	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
-		if (s->inherit[i] >= 0)
-			(void)fcntl(s->inherit[i], F_SETFD, flags);
-}
-
-/* From here on this is the new program, with our pid and our children. */
-static void
-become_program(struct supervisor *s, int handover)
-{
-	char option[128];
-	int n;
-
-	n = snprintf(option, sizeof(option), "--take-over=%u,%d,%d,%d,%d",
-	    HANDOVER_VERSION, s->sock, handover, (int)s->monitor_pid,
-	    (int)s->worker);
-	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
-		n += snprintf(option + n, sizeof(option) - (size_t)n, ",%d",
-		    s->inherit[i]);
-	(void)end_child(&s->trial);
-	keep_over_exec(s, handover, 0);
-	run_program(s, option);
-	keep_over_exec(s, handover, FD_CLOEXEC);
-}
-
-int
-supervisor_inherit(struct supervisor *s, const char *text,
-    struct supervisor_legacy *legacy, struct err *err)
-{
-	int version, *in = legacy->inherited;
-	int monitor, worker;
-
-	if (sscanf(text, "%d,%d,%d,%d,%d,%d,%d,%d,%d,%d", &version,
-	    &s->before.sock, &legacy->handover, &monitor, &worker, &in[0],
-	    &in[1], &in[2], &in[3], &in[4]) != TAKE_OVER_WORDS ||
-	    version != (int)HANDOVER_VERSION)
-		return err_set(err, ERR_USAGE, "--take-over is for vtpmd "
-		    "itself; to upgrade: vtpmctl upgrade");
-	s->before.monitor = monitor;
-	s->before.worker = worker;
-	(void)fcntl(s->before.sock, F_SETFD, FD_CLOEXEC);
-	(void)fcntl(legacy->handover, F_SETFD, FD_CLOEXEC);
-	for (size_t i = 0; i < SUPERVISOR_LEGACY; i++)
-		if (in[i] >= 0)
-			(void)fcntl(in[i], F_SETFD, FD_CLOEXEC);
-	return 0;
 }
 
 static void
@@ -316,7 +205,7 @@ serve(struct supervisor *s, int sock)
 		rc = spawn(s, sock);
 		break;
 	case SUPERVISOR_WAIT:
-		m.arg = (uint32_t)end_child(&s->worker);
+		m.arg = (uint32_t)supervisor_end_child(&s->worker);
 		rc = channel_send(sock, &m, -1);
 		break;
 	case SUPERVISOR_AGENT:
@@ -329,11 +218,11 @@ serve(struct supervisor *s, int sock)
 		break;
 	case SUPERVISOR_TRIAL:
 		if (fd >= 0)
-			try_program(s, fd);
+			supervisor_try_program(s, fd);
 		break;
 	case SUPERVISOR_SWITCH:
 		if (fd >= 0)
-			become_program(s, fd);
+			supervisor_become_program(s, fd);
 		break;
 	default:
 		rc = ERR_FORMAT;
@@ -350,21 +239,14 @@ static void
 settle_before(struct supervisor *s, bool goes_on)
 {
 	if (goes_on) {
-		(void)end_child(&s->worker);
-		if (s->sock >= 0)
-			close(s->sock);
-		s->monitor_pid = s->before.monitor;
-		s->worker = s->before.worker;
-		s->sock = s->before.sock;
-		s->bereft = true;
-		s->is_ready = true;
+		(void)supervisor_end_child(&s->worker);
+		supervisor_step_back(s);
 		pass_on_end(s);
 	} else {
-		(void)end_child(&s->before.worker);
-		close(s->before.sock);
+		(void)supervisor_end_child(&s->before.worker);
+		supervisor_close_before(s);
 	}
 	s->before.monitor = s->before.worker = 0;
-	s->before.sock = -1;
 }
 
 static bool
@@ -426,7 +308,7 @@ on_signals(struct supervisor *s)
 static bool
 is_settled(const struct supervisor *s)
 {
-	return s->is_ready && !s->bereft && s->end_signal == 0 &&
+	return s->is_ready && s->end_signal == 0 &&
 	    s->before.monitor == 0 && s->before.sock < 0 && s->trial == 0 &&
 	    s->monitor_pid > 0 && s->worker > 0 && s->sock >= 0 &&
 	    s->self >= 0 && s->memory.fd >= 0;
@@ -473,10 +355,10 @@ supervisor_run(struct supervisor *s)
 	}
 	/* One that is still root cannot be killed from here, but sees this. */
 	hang_up(s);
-	(void)end_child(&s->monitor_pid);
-	(void)end_child(&s->worker);
-	(void)end_child(&s->before.worker);
-	(void)end_child(&s->before.monitor);
-	(void)end_child(&s->trial);
+	(void)supervisor_end_child(&s->monitor_pid);
+	(void)supervisor_end_child(&s->worker);
+	(void)supervisor_end_child(&s->before.worker);
+	(void)supervisor_end_child(&s->before.monitor);
+	(void)supervisor_end_child(&s->trial);
 	return s->status;
 }

@@ -66,7 +66,9 @@ struct supervisor {
 	} remove[2];
 
 	int sock;
-	int self;		/* the program file, -1: not known */
+	int self;		/* the program file that workers are of, and
+				 * their memory; -1: not known */
+	int installed;		/* the one that was tried; -1: none */
 	int signals;
 	pid_t monitor_pid, worker, trial;
 	bool is_ready;
@@ -75,11 +77,12 @@ struct supervisor {
 	/* Who is being taken over from; pid 0: nobody. */
 	struct {
 		pid_t monitor, worker;
-		int sock;
+		int sock, self, memory;
 	} before;
 	/* How the one before ended without handing over; -1: it did not. */
 	int status_before;
-	bool bereft;		/* of the memory that the workers need */
+	bool goes_on;		/* after a failed upgrade: monitor and workers
+				 * are of the program before, which self is */
 	bool ended;
 	int status;
 };

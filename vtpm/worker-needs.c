@@ -91,7 +91,7 @@ store(void *ctx, enum tpm_state which, const uint8_t *data, size_t size)
 	if (size > sizeof(w->channel.memory.shared->needs))
 		return ERR_FORMAT;
 	memcpy(w->channel.memory.shared->needs, data, size);
-	tell(w, NEED_STORE, which, size);
+	tell(w, NEED_STORE, w->running ? which | NEED_OF_COMMAND : which, size);
 	/* libtpms stores last of all that a command does, so the volatile state
 	 * is already what it will be (tests/unit/test-journal.c holds it to
 	 * that). Capturing it costs nothing while the disk is busy. It counts only

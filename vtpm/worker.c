@@ -208,10 +208,11 @@ serve_taken(struct worker *w, int fd, size_t have)
 	run(w, have, &response, &size);
 	if (trace == JOURNAL_TRACE_LOG && !tpm_response_is_success(response, size))
 		trace = JOURNAL_TRACE_NOTHING;
-	journal_take_out(j);
 	rc = journal_answer(j, response, size);
 	/* Only now: before run counts it, its effect must not be kept. */
 	keep_first(w, trace, number, since);
+	/* Until here it is run again should this worker die. */
+	journal_take_out(j);
 	if (rc == 0)
 		rc = journal_send(j, fd);
 	if (atomic_load(&j->captured) != number)

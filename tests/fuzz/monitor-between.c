@@ -30,6 +30,10 @@ struct storage {
 	uint8_t state[2][NVRAM_STATE_MAX];
 	size_t size[2];
 	bool there[2];
+	/* What storage_undo goes back to. */
+	uint8_t before[NVRAM_STATE_MAX];
+	size_t before_size;
+	bool undoable, before_there;
 };
 
 static struct {
@@ -77,6 +81,10 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	FUZZ_ASSERT(size <= NVRAM_STATE_MAX);
 	/* monitor-needs.c: while an order or the guest may change it. */
 	FUZZ_ASSERT(the.monitor.powered || the.monitor.order.active);
+	s->undoable = which == TPM_STATE_PERMANENT;
+	s->before_there = s->there[0];
+	s->before_size = s->size[0];
+	memcpy(s->before, s->state[0], s->size[0]);
 	memcpy(s->state[which - 1], data, size);
 	s->size[which - 1] = size;
 	s->there[which - 1] = true;
@@ -84,8 +92,25 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 }
 
 int
+storage_undo(struct storage *s, struct err *err)
+{
+	const struct journal *j = &the.memory.shared->journal;
+
+	/* monitor-worker.c: what the guest was told of stays. */
+	FUZZ_ASSERT(atomic_load(&j->begun) > atomic_load(&j->answered));
+	if (!s->undoable)
+		return err_set(err, ERR_NOTFOUND, "it is not there");
+	s->undoable = false;
+	s->there[0] = s->before_there;
+	s->size[0] = s->before_size;
+	memcpy(s->state[0], s->before, s->before_size);
+	return 0;
+}
+
+int
 storage_drop_volatile(struct storage *s, struct err *err)
 {
+	s->undoable = false;
 	if (fail_now())
 		return err_sys(err, EIO, "cannot write");
 	s->there[1] = false;
@@ -624,6 +649,7 @@ begin(uint8_t flags)
 		the.clients[i] = -1;
 	memset(&storage.there, 0, sizeof(storage.there));
 	storage.there[0] = true;
+	storage.undoable = false;
 	storage.size[0] = 1000;
 	the.steps = 0;
 	the.polled = 0;

@@ -70,6 +70,13 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 }
 
 int
+storage_undo(struct storage *s, struct err *err)
+{
+	(void)s;
+	return err_set(err, ERR_NOTFOUND, "nothing is stored here");
+}
+
+int
 storage_drop_volatile(struct storage *s, struct err *err)
 {
 	(void)s;

@@ -48,7 +48,9 @@ Test(journal, judges_every_moment_of_a_command)
 	cr_assert_eq(judge(8, 7, 7, 7, true, 0), JOURNAL_RETRY);
 	/* Stored and captured with it, still being run. */
 	cr_assert_eq(judge(8, 7, 7, 8, true, 0x80), JOURNAL_RETRY);
-	/* Run, not sent: the state before it is there. */
+	/* Run, and still there: the state before it is, too. */
+	cr_assert_eq(judge(8, 8, 7, 7, false, 0x80), JOURNAL_RERUN);
+	/* The same, and taken out. */
 	cr_assert_eq(judge(8, 8, 7, 7, false, 0), JOURNAL_RETRY);
 	/* Run and captured, not sent. */
 	cr_assert_eq(judge(8, 8, 7, 8, false, 0), JOURNAL_ANSWER);
@@ -124,7 +126,9 @@ Test(journal, judges_what_was_kept)
 	atomic_store(&journal.kept, 8);
 	cr_assert_eq(judge(8, 8, 8, 7, true, 0), JOURNAL_TOLD);
 	cr_assert_eq(judge(8, 8, 7, 7, true, 0), JOURNAL_TOLD, "not counted");
-	cr_assert_eq(judge(8, 8, 7, 7, false, 0), JOURNAL_RETRY, "not told");
+	cr_assert_eq(judge(8, 8, 7, 7, false, 0), JOURNAL_RERUN, "not told");
+	sent_so_far(1);
+	cr_assert_eq(journal_judge(&journal), JOURNAL_RETRY, "told in part");
 	cr_assert_eq(judge(8, 8, 8, 6, true, 0), JOURNAL_LOST, "nor 7");
 	cr_assert_eq(judge(9, 9, 9, 8, true, 0), JOURNAL_LOST, "not kept");
 	cr_assert_eq(judge(7, 7, 7, 6, true, 0), JOURNAL_LOST, "overwritten");
@@ -133,6 +137,58 @@ Test(journal, judges_what_was_kept)
 	judge(8, 8, 7, 7, true, 0);
 	journal_resume(&journal, RESUME_REPEAT);
 	cr_assert_eq(journal_judge(&journal), JOURNAL_TOLD, "still");
+}
+
+/* libtpms decrypts parameters in their place (Part 1, 21): what it has had its
+ * hands on is not the command any more. */
+Test(journal, what_is_run_again_is_as_it_came)
+{
+	static const uint8_t came[] = { 0x80, 2, 0, 0, 0, 14, 0, 0, 1, 0x37,
+		1, 2, 3, 4 };
+
+	judge(8, 8, 7, 7, false, 0);
+	journal_keep(&journal, 8, came, sizeof(came));
+	memset(journal.command, 0xee, sizeof(came));
+	journal.command_size = 3;
+	cr_assert_eq(journal_judge(&journal), JOURNAL_RERUN);
+	journal_resume(&journal, RESUME_RERUN);
+	cr_assert_eq(journal.command_size, sizeof(came));
+	cr_assert_eq(memcmp(journal.command, came, sizeof(came)), 0);
+	cr_assert_eq(atomic_load(&journal.run), 7, "it has not been run");
+	cr_assert_eq(journal_judge(&journal), JOURNAL_RERUN, "still");
+	/* What a worker that was taken over says of its size. */
+	journal.kept_size = UINT32_MAX;
+	journal_resume(&journal, RESUME_RERUN);
+	cr_assert_eq(journal.command_size, sizeof(came));
+	/* One that is given up is not to be run by the next worker. */
+	journal_resume(&journal, RESUME_RETRY);
+	cr_assert_eq(journal_judge(&journal), JOURNAL_RETRY);
+}
+
+Test(journal, knows_what_the_guest_was_told)
+{
+	judge(8, 7, 7, 7, true, 0x80);
+	cr_assert(journal_is_untold(&journal));
+	judge(8, 8, 7, 7, false, 0);
+	cr_assert(journal_is_untold(&journal));
+	sent_so_far(9);
+	cr_assert(journal_is_untold(&journal), "in part");
+	judge(8, 8, 7, 7, true, 0);
+	cr_assert(!journal_is_untold(&journal), "and not counted");
+	/* The next one was read, and not counted. */
+	judge(8, 8, 8, 8, true, 0x80);
+	cr_assert(!journal_is_untold(&journal));
+}
+
+/* Its answer is sent by the next worker, which takes another one after it. */
+Test(journal, an_answer_is_not_followed_by_another)
+{
+	judge(8, 8, 7, 8, false, 0x80);
+	cr_assert_eq(journal_judge(&journal), JOURNAL_ANSWER);
+	journal_resume(&journal, RESUME_ANSWER);
+	cr_assert_eq(journal_judge(&journal), JOURNAL_ANSWER, "still");
+	cr_assert_eq(judge(8, 8, 8, 8, true, journal.command[0]),
+	    JOURNAL_IDLE);
 }
 
 /* The capture is there and has not been counted: its command must not be run on

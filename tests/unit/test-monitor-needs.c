@@ -27,6 +27,7 @@
 enum { LOAD = 1, STORE, LOG, DATA_CLOSED, RECLAIM };
 #define STORE_MAX 262144u
 #define LOG_MAX 512u
+#define OF_COMMAND 0x100u
 
 static char top[64], file[96], lines[65536];
 static unsigned int killed;
@@ -341,6 +342,81 @@ Test(needs, what_went_along_is_not_given_to_the_next_worker)
 	cr_assert_eq(monitor.interrupted.order.type, ORDER_INIT);
 	cr_assert_eq(monitor.interrupted.order.size, 0);
 	cr_assert_eq(monitor.interrupted.order.arg, 0);
+}
+
+static void
+store_text(const char *text, uint32_t arg)
+{
+	struct message reply;
+
+	memcpy(memory.shared->needs, text, strlen(text));
+	cr_assert_eq(ask(STORE, arg, (uint32_t)strlen(text), &reply), 0);
+	cr_assert_eq(reply.result, 0);
+}
+
+static void
+holds(const char *text)
+{
+	struct message reply;
+
+	cr_assert_eq(ask(LOAD, TPM_STATE_PERMANENT, 0, &reply), 0);
+	cr_assert_eq(reply.result, 0);
+	cr_assert_eq(reply.size, strlen(text));
+	cr_assert_eq(memcmp(memory.shared->needs, text, reply.size), 0,
+	    "%s is not there", text);
+}
+
+/* What the file holds for who opens it next. */
+static void
+reopen(void)
+{
+	struct config c = { .owner = (uid_t)-1, .group = (gid_t)-1 };
+	struct err err = { 0 };
+
+	snprintf(c.state_dir, sizeof(c.state_dir), "%s/state", top);
+	cr_assert_eq(storage_close(monitor.storage, NULL), 0);
+	cr_assert_eq(storage_open(&monitor.storage, file, &c, NULL, NULL,
+	    &err), 0, "%s", err.text);
+	cr_assert_eq(storage_acquire(monitor.storage, &err), 0, "%s", err.text);
+}
+
+Test(needs, of_a_command_can_be_taken_back_once)
+{
+	be(POWERED);
+	atomic_store(&memory.shared->journal.begun, 3);
+	store_text("one", TPM_STATE_PERMANENT | OF_COMMAND);
+	atomic_store(&memory.shared->journal.begun, 4);
+	store_text("the second", TPM_STATE_PERMANENT | OF_COMMAND);
+	cr_assert_eq(monitor.stored.at, 4);
+	cr_assert(!monitor.stored.again);
+	cr_assert_eq(storage_undo(monitor.storage, NULL), 0);
+	holds("one");
+	cr_assert_eq(storage_undo(monitor.storage, NULL), ERR_NOTFOUND);
+	reopen();
+	holds("one");
+	store_text("two", TPM_STATE_PERMANENT | OF_COMMAND);
+	reopen();
+	holds("two");
+}
+
+Test(needs, of_an_order_are_no_commands)
+{
+	be(ORDER);
+	atomic_store(&memory.shared->journal.begun, 3);
+	store_text("one", TPM_STATE_PERMANENT);
+	cr_assert_eq(monitor.stored.at, 0);
+	/* A command that stores twice cannot be taken back. */
+	store_text("two", TPM_STATE_PERMANENT | OF_COMMAND);
+	store_text("three", TPM_STATE_PERMANENT | OF_COMMAND);
+	cr_assert(monitor.stored.again);
+	atomic_store(&memory.shared->journal.begun, 4);
+	store_text("four", TPM_STATE_PERMANENT | OF_COMMAND);
+	cr_assert(!monitor.stored.again);
+	/* Nor where anything else was written since. */
+	cr_assert_eq(storage_drop_volatile(monitor.storage, NULL), 0);
+	store_text("volatile", TPM_STATE_VOLATILE);
+	cr_assert_eq(storage_undo(monitor.storage, NULL), ERR_NOTFOUND);
+	holds("four");
 }
 
 Test(needs, cannot_flood_the_log)

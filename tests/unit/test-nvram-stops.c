@@ -43,6 +43,8 @@ struct history {
 	uint32_t next;		/* number of the next state */
 	uint32_t acked;		/* must be there ... */
 	uint32_t tried;		/* ... or this */
+	uint32_t undone;	/* ... or this: taken back, and nothing was
+				 * written since */
 };
 
 static uint32_t
@@ -77,7 +79,7 @@ commit(struct history *h, struct nvram *nv)
 	h->tried = h->next++;
 	record.size = make_state(h->tried, data);
 	if ((rc = nvram_commit(nv, &record, 1, NULL)) == 0)
-		h->acked = h->tried;
+		h->acked = h->undone = h->tried;
 	return rc;
 }
 
@@ -122,11 +124,35 @@ change_protectors(struct history *h, struct nvram *nv)
 	    PROTECTORS_MAX)].id, NULL);
 }
 
+/* What was taken back may be there until something is written, which may be
+ * the state before once more. */
+static int
+commit_and_undo(struct history *h, struct nvram *nv)
+{
+	uint32_t before = h->acked;
+	uint8_t data[STATE_MAX];
+	struct nvram_record record = { NVRAM_PERMANENT, data, 0 };
+	int rc;
+
+	if ((rc = commit(h, nv)) < 0)
+		return rc;
+	cr_assert_eq(nvram_undo(nv, NULL), 0);
+	h->undone = h->tried;
+	h->acked = h->tried = before;
+	cr_assert_eq(state_of(nv), before);
+	if (any(h, 2) == 0)
+		return 0;
+	record.size = make_state(before, data);
+	if ((rc = nvram_commit(nv, &record, 1, NULL)) == 0)
+		h->undone = before;
+	return rc;
+}
+
 /* Mostly commits, as in life. */
 static int
 operate(struct history *h, struct nvram *nv)
 {
-	switch (any(h, 12)) {
+	switch (any(h, 15)) {
 	case 0:
 		return nvram_rekey(nv, true, &h->fx.creds, NULL);
 	case 1:
@@ -137,6 +163,9 @@ operate(struct history *h, struct nvram *nv)
 		return nvram_set_state_version(nv, any(h, 5), NULL);
 	case 4:
 		return commit_again(h, nv);
+	case 5:
+	case 6:
+		return commit_and_undo(h, nv);
 	default:
 		return commit(h, nv);
 	}
@@ -154,9 +183,9 @@ session(struct history *h)
 	cr_assert_eq(fixture_unlock(&h->fx, &nv), 0, "after state %u",
 	    h->acked);
 	n = state_of(nv);
-	cr_assert(n == h->acked || n == h->tried,
-	    "state %u is there, %u was acknowledged and %u tried", n,
-	    h->acked, h->tried);
+	cr_assert(n == h->acked || n == h->tried || n == h->undone,
+	    "state %u is there, %u was acknowledged, %u tried and %u taken "
+	    "back", n, h->acked, h->tried, h->undone);
 	fault_store_stop_at(h->fx.store, stop, any(h, 3) == 0 ?
 	    any(h, FIXTURE_SB_SIZE) : any(h, 2) * 512 * any(h, 16));
 	rc = nvram_acquire(nv, NULL, false, NULL);
@@ -164,7 +193,7 @@ session(struct history *h)
 	cr_assert(rc == 0 || rc == ERR_SYSTEM, "acquiring gave %d", rc);
 	if (rc == 0) {
 		/* What was read is durable now, and so as good as stored. */
-		h->acked = h->tried = n;
+		h->acked = h->tried = h->undone = n;
 		for (uint32_t i = any(h, SESSION_MAX) + 1; i > 0; i--)
 			if (operate(h, nv) < 0)
 				break;

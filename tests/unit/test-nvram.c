@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Life of a file, protectors, rekey; the golden file of the format. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,69 @@ Test(nvram, commit_is_two_operations)
 	fault_store_disarm(fx.store);
 	cr_assert_eq(fixture_commit(nv, 1), 0);
 	cr_assert_eq(fault_store_operations(fx.store), 2);
+	nvram_close(nv);
+	fixture_free(&fx);
+}
+
+static uint64_t
+sequence(const struct nvram *nv)
+{
+	const struct nvram_report *r = nvram_report(nv);
+
+	for (size_t i = 0; i < 2; i++)
+		if (r->slot[i].state == NVRAM_AREA_CURRENT)
+			return r->slot[i].sequence;
+	cr_assert_fail("no slot is in use");
+	return 0;
+}
+
+static void
+opens_with(struct fixture *fx, int state, uint64_t at)
+{
+	struct nvram *nv;
+
+	cr_assert_eq(fixture_unlock(fx, &nv), 0);
+	cr_assert_eq(fixture_state(nv), state);
+	cr_assert_eq(sequence(nv), at);
+	nvram_close(nv);
+}
+
+/* Sequence numbers start at 1, with state 0 (doc/nvram-format.md, "Slot"). */
+Test(nvram, undo)
+{
+	struct fixture fx = { 0 };
+	struct nvram *nv;
+
+	fixture_make(&fx);
+	nv = fixture_acquire(&fx);
+	cr_assert_eq(nvram_undo(nv, NULL), ERR_NOTFOUND, "nothing was done");
+	cr_assert_eq(fixture_commit(nv, 1), 0);
+	cr_assert_eq(fixture_commit(nv, 2), 0);
+	fault_store_disarm(fx.store);
+	cr_assert_eq(nvram_undo(nv, NULL), 0);
+	cr_assert_eq(fault_store_operations(fx.store), 0);
+	cr_assert_eq(fixture_state(nv), 1);
+	opens_with(&fx, 2, 3);
+	cr_assert_eq(nvram_undo(nv, NULL), ERR_NOTFOUND, "once only");
+	/* No number is given to two states. */
+	cr_assert_eq(fixture_commit(nv, 3), 0);
+	opens_with(&fx, 3, 4);
+	cr_assert_eq(nvram_undo(nv, NULL), 0);
+	cr_assert_eq(fixture_state(nv), 1);
+	cr_assert_eq(nvram_release(nv, NULL), 0);
+	nvram_close(nv);
+	opens_with(&fx, 1, 5);
+	nv = fixture_acquire(&fx);
+	/* A superblock that names this state forbids an older one. */
+	cr_assert_eq(fixture_commit(nv, 4), 0);
+	cr_assert_eq(nvram_set_state_version(nv, 99, NULL), 0);
+	cr_assert_eq(nvram_undo(nv, NULL), ERR_NOTFOUND);
+	/* A commit that fails has overwritten what was before. */
+	cr_assert_eq(fixture_commit(nv, 5), 0);
+	fault_store_fail_at(fx.store, 0, EIO, 0);
+	cr_assert_eq(fixture_commit(nv, 6), ERR_SYSTEM);
+	cr_assert_eq(nvram_undo(nv, NULL), ERR_NOTFOUND);
+	cr_assert_eq(fixture_state(nv), 5);
 	nvram_close(nv);
 	fixture_free(&fx);
 }
