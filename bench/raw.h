@@ -19,12 +19,15 @@ void raw_free(struct raw *r);
 
 /* Each the mean of n. */
 /* Server's side of a handshake with the service's certificate and settings, in
- * memory; the EK certificate, read and its chain verified; MakeCredential's
- * OAEP; the quote's ECDSA signature; SHA-256 over the evidence and for each
- * event of the boot; the token's ES256. */
+ * memory; the records of both requests and answers; the EK, the AK and the
+ * transport key made ready from what the host sent; the EK certificate, read
+ * and its chain verified as the service does; MakeCredential; the quote's ECDSA
+ * signature; SHA-256 over the evidence, over the boot's events and for each
+ * extension; the token's ES256. Not what a service could do without: sealing
+ * the session that travels with the host. */
 int raw_attestation(struct raw *r, size_t n, double *us, struct err *err);
-/* Of these the arithmetic alone: X25519, ECDSA and two RSA-2048 signatures in
- * place of the handshake and the certificate. */
+/* Of these the arithmetic alone: X25519, ECDSA and an RSA-2048 signature in
+ * place of the handshake, the keys and the certificate. */
 int raw_arithmetic(struct raw *r, size_t n, double *us, struct err *err);
 /* Two TLS records, the wrapped key (KBKDF, AES-256-GCM), ECDH-ES on P-256 with
  * a key made for it, AES-KW, AES-256-GCM. */

@@ -191,6 +191,20 @@ tpm_key_read_2b(const uint8_t *data, size_t size, struct tpm_key **out,
 	return tpm_key_read(area, area_size, out, err);
 }
 
+struct tpm_key *
+tpm_key_share(const struct tpm_key *key)
+{
+	struct tpm_key *out = malloc(sizeof(*out));
+
+	if (out != NULL && EVP_PKEY_up_ref(key->pkey) != 1) {
+		free(out);
+		out = NULL;
+	}
+	if (out != NULL)
+		*out = *key;
+	return out;
+}
+
 void
 tpm_key_free(struct tpm_key *key)
 {

@@ -43,6 +43,8 @@ int tpm_key_read(const uint8_t *data, size_t size, struct tpm_key **out,
 /* The same in a TPM2B_PUBLIC, as tpm2-tools write it. */
 int tpm_key_read_2b(const uint8_t *data, size_t size, struct tpm_key **out,
     struct err *err);
+/* Another one of the same key; NULL: no memory. */
+struct tpm_key *tpm_key_share(const struct tpm_key *key);
 void tpm_key_free(struct tpm_key *key);
 
 /* A restricted signing key that was made in the TPM and cannot leave it, so

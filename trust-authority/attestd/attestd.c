@@ -9,6 +9,7 @@
 #include "trust-authority/attest/policy.h"
 #include "trust-authority/attestd/ek-cas.h"
 #include "trust-authority/attestd/expiry.h"
+#include "trust-authority/attestd/keys.h"
 #include "trust-authority/attestd/policies.h"
 #include "trust-authority/attestd/refusals.h"
 #include "trust-authority/attestd/service-table.h"
@@ -161,11 +162,12 @@ attestd_start(void *arg, struct err *err)
 		.certificate = c->server.certificate, .key = c->server.key,
 		.call_ms = 5000, .answer_max = 65536 };
 	d->ek_cas = ek_cas_new(d->service.store);
+	d->keys = keys_new();
 	d->policies = policies_new(d->service.store);
 	d->refusals = refusals_new();
 	d->turns = turns_new((unsigned int)d->config->per_address);
-	if (d->ek_cas == NULL || d->policies == NULL || d->refusals == NULL ||
-	    d->turns == NULL)
+	if (d->ek_cas == NULL || d->keys == NULL || d->policies == NULL ||
+	    d->refusals == NULL || d->turns == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	if ((rc = service_derive(d->service.sealing, "vta-session",
 	    &d->session_key, err)) < 0)
@@ -183,6 +185,7 @@ attestd_stop(void *arg)
 	turns_free(d->turns);
 	refusals_free(d->refusals);
 	policies_free(d->policies);
+	keys_free(d->keys);
 	ek_cas_free(d->ek_cas);
 	secret_free(d->session_key);
 }

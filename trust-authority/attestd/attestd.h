@@ -17,6 +17,7 @@
 #define ATTESTD_TOKEN_SECONDS_MAX 3600
 
 struct ek_cas;
+struct keys;
 struct policies;
 struct refusals;
 struct signing;
@@ -36,6 +37,7 @@ struct attestd {
 	struct secret *session_key;
 	struct http_client_config agent_client;
 	struct ek_cas *ek_cas;
+	struct keys *keys;
 	struct policies *policies;
 	struct refusals *refusals;
 	struct signing *signing;

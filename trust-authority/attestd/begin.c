@@ -11,6 +11,7 @@
 #include "trust-authority/attest/needs.h"
 #include "trust-authority/attestd/capture.h"
 #include "trust-authority/attestd/identify.h"
+#include "trust-authority/attestd/keys.h"
 #include "trust-authority/attestd/policies.h"
 #include "trust-authority/attestd/refusals.h"
 #include "trust-authority/attestd/session.h"
@@ -71,23 +72,24 @@ read_body(struct begin *b, const struct http_request *r, struct err *err)
 }
 
 static int
-read_keys(struct begin *b, struct err *err)
+read_keys(struct attestd *d, struct begin *b, struct err *err)
 {
 	int rc;
 
-	if ((rc = tpm_key_read(b->ek_public.data, b->ek_public.size, &b->ek,
-	    err)) < 0 || (rc = tpm_key_check_ek(b->ek, err)) < 0)
+	if ((rc = claimant_read_ek(d, &b->claimant, b->ek_public.data,
+	    b->ek_public.size, &b->ek, err)) < 0 ||
+	    (rc = tpm_key_check_ek(b->ek, err)) < 0)
 		return err_prefix(err, "the endorsement key");
-	if ((rc = tpm_key_read(b->ak_public.data, b->ak_public.size, &b->ak,
-	    err)) < 0 || (rc = tpm_key_check_ak(b->ak, err)) < 0)
+	if ((rc = keys_read(d->keys, b->ak_public.data, b->ak_public.size,
+	    &b->ak, NULL, err)) < 0 ||
+	    (rc = tpm_key_check_ak(b->ak, err)) < 0)
 		return err_prefix(err, "the attestation key");
-	b->claimant.ek = b->ek;
 	b->claimant.name = b->name;
 	if (b->ek_certificate.size > 0)
 		b->claimant.certificate = b->ek_certificate.data;
 	b->claimant.certificate_size = b->ek_certificate.size;
 	b->claimant.intermediates = json_string_value(b->ek_intermediates);
-	return claimant_fingerprint(&b->claimant, err);
+	return 0;
 }
 
 /* An AK that this host has proven once is not asked for again. */
@@ -230,7 +232,7 @@ begin(struct attestd *d, struct begin *b, const struct http_request *r,
 
 	if ((rc = read_body(b, r, err)) < 0)
 		return rc;
-	if ((rc = read_keys(b, err)) < 0 ||
+	if ((rc = read_keys(d, b, err)) < 0 ||
 	    (rc = identify(d, &b->claimant, &b->id, err)) < 0) {
 		a->fault = fault_of_host(rc);
 		return rc;

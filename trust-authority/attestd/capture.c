@@ -174,6 +174,19 @@ find_litter(struct attestd *d, const struct capture *old,
 	return policy_litter_find(d->service.store, &p, l, err);
 }
 
+int
+capture_litter(struct attestd *d, const char *host, struct policy_litter *l,
+    struct err *err)
+{
+	struct capture old;
+	int rc = capture_read(d->service.store, host, &old, err);
+
+	memset(l, 0, sizeof(*l));
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	return rc < 0 ? rc : find_litter(d, &old, l, err);
+}
+
 static int
 capture_put(struct attestd *d, const struct http_request *r,
     struct capture *c, struct err *err)

@@ -12,6 +12,11 @@
 
 #define KIND_CAPTURE "capture"
 
+struct policy_litter;
+
+/* What is kept of a host's capture, before a commit that removes it. */
+int capture_litter(struct attestd *d, const char *host,
+    struct policy_litter *l, struct err *err);
 /* Adds what a capture that waits for this host needs; *order says which, 0
  * where none does. */
 int capture_needs(struct attestd *d, const char *host, struct needs *needs,

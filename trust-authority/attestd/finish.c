@@ -9,6 +9,7 @@
 #include "trust-authority/attestd/capture.h"
 #include "trust-authority/attestd/finish.h"
 #include "trust-authority/attestd/identify.h"
+#include "trust-authority/attestd/keys.h"
 #include "trust-authority/attestd/refusals.h"
 #include "trust-authority/attestd/turns.h"
 
@@ -39,16 +40,16 @@ read_body(struct attestd *d, struct finish *f, const struct http_request *r,
 		    d->config->session_seconds, &f->session, err);
 	if (rc < 0)
 		return rc;
-	if ((rc = tpm_key_read(f->session.ek, f->session.ek_size, &f->ek,
-	    err)) < 0 || (rc = tpm_key_read(f->session.ak,
-	    f->session.ak_size, &f->ak, err)) < 0)
+	if ((rc = claimant_read_ek(d, &f->claimant, f->session.ek,
+	    f->session.ek_size, &f->ek, err)) < 0 ||
+	    (rc = keys_read(d->keys, f->session.ak, f->session.ak_size,
+	    &f->ak, NULL, err)) < 0)
 		return rc;
-	f->claimant.ek = f->ek;
 	f->claimant.name = f->session.host;
 	if (f->session.certificate_size > 0)
 		f->claimant.certificate = f->session.certificate;
 	f->claimant.certificate_size = f->session.certificate_size;
-	return claimant_fingerprint(&f->claimant, err);
+	return 0;
 }
 
 /* It may have been said meanwhile that hosts do not enter by themselves. */

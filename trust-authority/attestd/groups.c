@@ -108,14 +108,28 @@ group_check(struct attestd *d, const struct directory_group *g,
 	return 0;
 }
 
-/* The group, and that each policy is there. */
+/* The version of the record that each change of a group writes. */
+static int
+approvals_version(struct attestd *d, uint64_t *version, struct err *err)
+{
+	struct store_record record = { 0 };
+	int rc = store_get(d->service.store, KIND_APPROVALS, APPROVALS_KEY,
+	    &record, err);
+
+	*version = record.version;
+	store_record_reset(&record);
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+/* The group, and that each policy is there. approvals: that no other group was
+ * changed since this version. */
 static int
 group_commit(struct attestd *d, const struct http_request *r,
-    const struct directory_group *g, struct err *err)
+    const struct directory_group *g, uint64_t approvals, struct err *err)
 {
 	struct store_op ops[2 + DIRECTORY_GROUP_POLICIES] = {
 		{ .value = NULL }, { STORE_PUT, KIND_APPROVALS, APPROVALS_KEY,
-		    "{}", 2, STORE_ANY } };
+		    "{}", 2, approvals } };
 	char object[NAME_MAX_SIZE + 8];
 	struct policy_record p;
 	int rc;
@@ -149,7 +163,7 @@ HANDLER(group_put)
 	struct attestd *d = ctx;
 	struct group_body b = { .token_seconds = TOKEN_SECONDS };
 	struct directory_group g;
-	uint64_t is;
+	uint64_t is, approvals = STORE_ANY;
 	int rc;
 
 	if (!name_is_good(r->params[0]))
@@ -171,10 +185,13 @@ HANDLER(group_put)
 	g.token_seconds = b.token_seconds;
 	g.enroll = b.enroll;
 	g.policy_count = 0;
+	/* Two that are to be the one that hosts enter by themselves: the later
+	 * one looks again. */
 	if ((b.policies != NULL && (rc = directory_group_policies(&g,
 	    b.policies, ERR_USAGE, err)) < 0) ||
+	    (g.enroll && (rc = approvals_version(d, &approvals, err)) < 0) ||
 	    (rc = group_check(d, &g, err)) < 0 ||
-	    (rc = group_commit(d, r, &g, err)) < 0)
+	    (rc = group_commit(d, r, &g, approvals, err)) < 0)
 		return rc;
 	a->status = is == 0 ? 201 : 204;
 	return 0;
@@ -197,18 +214,30 @@ HANDLER(group_remove)
 {
 	struct attestd *d = ctx;
 	char object[NAME_MAX_SIZE + 8];
+	struct store_record entered = { 0 };
 	struct directory_group g;
-	struct store_op op;
+	uint64_t version;
 	int rc;
 
 	(void)a;
 	if ((rc = directory_group_get(d->service.store, r->params[0], &g,
-	    err)) < 0 || (rc = store_each(d->service.store, KIND_HOST,
-	    find_member, g.name, err)) < 0)
+	    err)) < 0)
 		return rc;
-	op = (struct store_op){ STORE_REMOVE, KIND_GROUP, g.name, NULL, 0,
-		g.version };
+	rc = store_get(d->service.store, KIND_GROUP_ENTERED, g.name, &entered,
+	    err);
+	version = entered.version;
+	store_record_reset(&entered);
+	if ((rc < 0 && rc != ERR_NOTFOUND) || (rc = store_each(
+	    d->service.store, KIND_HOST, find_member, g.name, err)) < 0)
+		return rc;
+	const struct store_op ops[] = {
+		{ STORE_REMOVE, KIND_GROUP, g.name, NULL, 0, g.version },
+		/* No host came in since its hosts were looked through. */
+		{ STORE_REMOVE, KIND_GROUP_ENTERED, g.name, NULL, 0,
+		    version },
+	};
+
 	snprintf(object, sizeof(object), "group/%s", g.name);
 	return change_commit(d->service.store, r, (struct change){
-	    "group.remove", object, NULL }, &op, 1, err);
+	    "group.remove", object, NULL }, ops, 2, err);
 }

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "trust-authority/attestd/capture.h"
 #include "trust-authority/attestd/ek-cas.h"
 #include "trust-authority/attestd/identify.h"
+#include "trust-authority/attestd/policies.h"
 #include "trust-authority/attestd/session.h"
 #include "trust-authority/attestd/tell-agent.h"
 #include "trust-authority/common/base64url.h"
@@ -168,11 +170,13 @@ commit_host(struct attestd *d, const struct http_request *r,
 {
 	bool same = strcmp(old->ek, h->ek) == 0;
 	char object[NAME_MAX_SIZE + 8];
-	struct store_op ops[5] = {
+	struct store_op ops[6] = {
 		{ .value = NULL },
 		{ STORE_CHECK, KIND_GROUP, h->group, NULL, 0, group_version },
+		{ STORE_PUT, KIND_GROUP_ENTERED, h->group, "{}", 2,
+		    STORE_ANY },
 	};
-	size_t n = 2;
+	size_t n = 3;
 	int rc;
 
 	if ((rc = directory_host_op(h, &ops[0], err)) < 0)
@@ -193,7 +197,7 @@ commit_host(struct attestd *d, const struct http_request *r,
 out:
 	free((void *)(uintptr_t)ops[0].value);
 	if (!same)
-		free((void *)(uintptr_t)ops[2].value);
+		free((void *)(uintptr_t)ops[3].value);
 	return rc;
 }
 
@@ -281,23 +285,29 @@ HANDLER(host_remove)
 {
 	struct attestd *d = ctx;
 	char object[NAME_MAX_SIZE + 8];
+	struct policy_litter captured;
 	struct directory_host h;
 	int rc;
 
 	(void)a;
 	if ((rc = directory_host_get(d->service.store, r->params[0], &h,
+	    err)) < 0 || (rc = capture_litter(d, h.name, &captured,
 	    err)) < 0)
 		return rc;
 	const struct store_op ops[] = {
 		{ STORE_REMOVE, KIND_HOST, h.name, NULL, 0, h.version },
 		{ STORE_REMOVE, KIND_HOST_EK, h.ek, NULL, 0, STORE_ANY },
 		{ STORE_REMOVE, KIND_ATTESTED, h.name, NULL, 0, STORE_ANY },
+		/* Not to be taken of another host of that name. */
+		{ STORE_REMOVE, KIND_CAPTURE, h.name, NULL, 0, STORE_ANY },
 	};
 
 	snprintf(object, sizeof(object), "host/%s", h.name);
-	return change_commit(d->service.store, r, (struct change){
-	    "host.remove", object, json_pack("{ss}", "ek", h.ek) }, ops, 3,
+	rc = change_commit(d->service.store, r, (struct change){
+	    "host.remove", object, json_pack("{ss}", "ek", h.ek) }, ops, 4,
 	    err);
+	policy_litter_remove(d->service.store, &captured, rc == 0);
+	return rc;
 }
 
 static int

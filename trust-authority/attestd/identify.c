@@ -8,16 +8,19 @@
 #include <time.h>
 
 #include "trust-authority/attestd/ek-cas.h"
+#include "trust-authority/attestd/keys.h"
 #include "trust-authority/common/base64url.h"
 
 int
-claimant_fingerprint(struct claimant *c, struct err *err)
+claimant_read_ek(struct attestd *d, struct claimant *c, const uint8_t *ek,
+    size_t size, struct tpm_key **out, struct err *err)
 {
 	uint8_t digest[HASH_MAX];
 	char hex[HASH_HEX_SIZE];
-	int rc = ek_fingerprint(c->ek, digest, err);
+	int rc = keys_read(d->keys, ek, size, out, digest, err);
 
 	if (rc == 0) {
+		c->ek = *out;
 		hash_hex(digest, 32, hex);
 		memcpy(c->fingerprint, hex, sizeof(c->fingerprint));
 	}

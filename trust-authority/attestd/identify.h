@@ -25,7 +25,9 @@ struct identity {
 /* Its SubjectPublicKeyInfo. */
 int ek_pem_write(const struct tpm_key *ek, char *out, size_t room,
     struct err *err);
-int claimant_fingerprint(struct claimant *c, struct err *err);
+/* *out, which is the caller's, and in c who it is by that. */
+int claimant_read_ek(struct attestd *d, struct claimant *c, const uint8_t *ek,
+    size_t size, struct tpm_key **out, struct err *err);
 
 /* ERR_NOTFOUND: an EK that is neither listed nor may enroll. ERR_REFUSED: its
  * certificate, or a host that was revoked; id->host.name is set then. */

@@ -145,9 +145,11 @@ commit_enroll(struct attestd *d, struct finish *f, struct store_op *op,
     struct err *err)
 {
 	char object[NAME_MAX_SIZE + 8] = "host/";
-	struct store_op ops[4] = { *op, { .value = NULL }, { .value = NULL },
+	struct store_op ops[] = { *op, { .value = NULL }, { .value = NULL },
 		{ STORE_CHECK, KIND_GROUP, f->group.name, NULL, 0,
-		    f->group.version } };
+		    f->group.version },
+		{ STORE_PUT, KIND_GROUP_ENTERED, f->group.name, "{}", 2,
+		    STORE_ANY } };
 	const struct audit_entry entry = { "vta-attestd", "host.enroll",
 		object, f->address, "ok", NULL };
 	int rc;
@@ -159,7 +161,7 @@ commit_enroll(struct attestd *d, struct finish *f, struct store_op *op,
 		    f->group.name);
 	if ((rc = directory_host_op(&f->id.host, &ops[1], err)) == 0 &&
 	    (rc = directory_host_ek_op(&f->id.host, 0, &ops[2], err)) == 0)
-		rc = audit_commit(d->service.store, &entry, ops, 4, NULL, err);
+		rc = audit_commit(d->service.store, &entry, ops, 5, NULL, err);
 	free((void *)(uintptr_t)ops[1].value);
 	free((void *)(uintptr_t)ops[2].value);
 	return rc;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "trust-authority/attestd/policies.h"
+#include "trust-authority/common/json-fast.h"
 
 /* Below STORE_VALUE_MAX; and a JSON gateway makes 4/3 of it. */
 #define PART_SIZE (400u << 10)
@@ -22,8 +23,7 @@ int
 policy_record_read(const struct store_record *r, struct policy_record *out,
     struct err *err)
 {
-	json_t *json = json_loadb(r->value, r->size, JSON_REJECT_DUPLICATES,
-	    NULL);
+	json_t *json = json_fast_load(r->value, r->size, NULL);
 	char what[STORE_KEY_MAX + 32];
 	int rc;
 

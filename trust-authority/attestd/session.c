@@ -10,8 +10,6 @@
 
 #define SESSION_TYP "vta-session"
 #define SESSION_FORMAT 2
-#define SESSION_SIZE_MAX (EK_CERT_MAX + DIRECTORY_PEM_MAX + \
-	2 * SESSION_KEY_MAX + 512)
 
 static void
 put_text(struct buf *b, const char *text)
@@ -40,17 +38,27 @@ get_text(struct buf *b, char *out, size_t room)
 	out[buf_ok(b) ? size : 0] = '\0';
 }
 
+static size_t
+size_of(const struct session *s)
+{
+	return 1 + 8 + sizeof(s->nonce) + 1 + sizeof(s->secret_digest) + 2 +
+	    strlen(s->host) + 1 + 2 + strlen(s->group) + 2 + s->ek_size + 2 +
+	    s->ak_size + 2 + s->certificate_size + 8 + 8 + 2 +
+	    strlen(s->agent_certificate);
+}
+
 int
 session_seal(const struct secret *key, const struct session *s, char **out,
     struct err *err)
 {
-	struct secret *payload = secret_new(SESSION_SIZE_MAX);
+	size_t size = size_of(s);
+	struct secret *payload = secret_new(size);
 	struct buf b;
 	int rc;
 
 	if (payload == NULL)
 		return err_sys(err, errno, "no locked memory for a session");
-	b = buf_writer(secret_data(payload), SESSION_SIZE_MAX);
+	b = buf_writer(secret_data(payload), size);
 	buf_put_u8(&b, SESSION_FORMAT);
 	buf_put_u64be(&b, (uint64_t)s->began);
 	buf_put_bytes(&b, s->nonce, sizeof(s->nonce));
@@ -65,12 +73,11 @@ session_seal(const struct secret *key, const struct session *s, char **out,
 	buf_put_u64be(&b, s->capture);
 	buf_put_u64be(&b, (uint64_t)s->agent_port);
 	put_text(&b, s->agent_certificate);
-	if (!buf_ok(&b)) {
-		rc = err_set(err, ERR_INTERNAL, "a session is too large");
-	} else {
-		secret_truncate(payload, b.pos);
+	if (!buf_ok(&b) || buf_left(&b) != 0)
+		rc = err_set(err, ERR_INTERNAL, "a session is not as large as "
+		    "it should be");
+	else
 		rc = jwe_seal_shared(key, SESSION_TYP, payload, out, err);
-	}
 	secret_free(payload);
 	return rc;
 }

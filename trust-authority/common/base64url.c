@@ -12,8 +12,17 @@ base64url_encode(const void *data, size_t size, char *out)
 	const uint8_t *in = data;
 	uint32_t bits = 0;
 	unsigned int have = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < size; i++) {
+	for (; size - i >= 3; i += 3) {
+		bits = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 |
+		    in[i + 2];
+		*out++ = alphabet[bits >> 18];
+		*out++ = alphabet[bits >> 12 & 63];
+		*out++ = alphabet[bits >> 6 & 63];
+		*out++ = alphabet[bits & 63];
+	}
+	for (; i < size; i++) {
 		bits = bits << 8 | in[i];
 		for (have += 8; have >= 6; have -= 6)
 			*out++ = alphabet[bits >> (have - 6) & 63];
@@ -40,16 +49,38 @@ value_of(char c)
 	return value_and_one[(unsigned char)c] - 1;
 }
 
+/* Four characters to three bytes. */
+static int
+decode_four(const char *text, uint8_t *out)
+{
+	uint32_t a = (uint32_t)value_of(text[0]);
+	uint32_t b = (uint32_t)value_of(text[1]);
+	uint32_t c = (uint32_t)value_of(text[2]);
+	uint32_t d = (uint32_t)value_of(text[3]);
+	uint32_t bits = a << 18 | b << 12 | c << 6 | d;
+
+	/* A -1 among them. */
+	if ((a | b | c | d) & ~63u)
+		return ERR_FORMAT;
+	out[0] = (uint8_t)(bits >> 16);
+	out[1] = (uint8_t)(bits >> 8);
+	out[2] = (uint8_t)bits;
+	return 0;
+}
+
 int
 base64url_decode(const char *text, size_t length, uint8_t *out, size_t *size)
 {
-	size_t room = *size, n = 0;
+	size_t room = *size, n = 0, i = 0;
 	unsigned int have = 0;
 	uint32_t bits = 0;
 
 	if (length % 4 == 1)
 		return ERR_FORMAT;
-	for (size_t i = 0; i < length; i++) {
+	for (; length - i >= 4 && room - n >= 3; i += 4, n += 3)
+		if (decode_four(text + i, out + n) < 0)
+			return ERR_FORMAT;
+	for (; i < length; i++) {
 		int v = value_of(text[i]);
 
 		if (v < 0)

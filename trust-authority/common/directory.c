@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trust-authority/common/json-long.h"
+#include "trust-authority/common/json-fast.h"
 
 #define A(member) FIELD_AT(struct directory_admin, member)
 static const struct field admin_fields[] = {
@@ -94,7 +94,7 @@ record_read(const char *kind, const struct store_record *r,
     const struct field *fields, size_t count, void *into, json_t **keep,
     struct err *err)
 {
-	json_t *json = json_long_load(r->value, r->size, NULL);
+	json_t *json = json_fast_load(r->value, r->size, NULL);
 	char what[STORE_KIND_MAX + STORE_KEY_MAX + 32];
 	int rc;
 

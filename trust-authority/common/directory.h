@@ -23,6 +23,8 @@
 #define KIND_HOST_EK "host-ek"
 #define KIND_ATTESTED "attested"
 #define KIND_GROUP "group"
+/* {} under a group's name: written with each host that comes into it. */
+#define KIND_GROUP_ENTERED "group-entered"
 
 struct directory_admin {
 	char fingerprint[DIRECTORY_FINGERPRINT_SIZE];	/* the key */

@@ -7,6 +7,7 @@
 
 #include "base/secret.h"
 #include "trust-authority/common/base64url.h"
+#include "trust-authority/common/json-fast.h"
 
 #define NUMBER_MAX (INT64_C(1) << 53)
 
@@ -217,7 +218,7 @@ fields_text(const struct field *fields, size_t count, const void *from)
 	char *text = NULL;
 
 	if (json != NULL)
-		text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+		text = json_fast_dump(json, true);
 	json_decref(json);
 	return text;
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "trust-authority/common/http.h"
+#include "trust-authority/common/json-fast.h"
 
 static const struct {
 	int status;
@@ -112,7 +113,7 @@ const char *
 http_answer_text(struct http_answer *answer)
 {
 	if (answer->text == NULL && answer->json != NULL) {
-		answer->text = json_dumps(answer->json, JSON_COMPACT);
+		answer->text = json_fast_dump(answer->json, false);
 		answer->text_size = answer->text != NULL ?
 		    strlen(answer->text) : 0;
 		if (answer->type == NULL)

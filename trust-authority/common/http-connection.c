@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -271,4 +272,21 @@ connections_close_idle(struct connections *all)
 	for (struct connection *c = all->first; c != NULL; c = c->next)
 		if (!c->busy)
 			connection_end(c);
+}
+
+/* What changes about a connection between two looks at all of them is told to
+ * the kernel once: evhttp and its TLS change their mind several times for each
+ * request. (No descriptor of it is ever a duplicate, for which that fails.) */
+struct event_base *
+connections_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config != NULL && event_config_set_flag(config,
+	    EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+		base = event_base_new_with_config(config);
+	if (config != NULL)
+		event_config_free(config);
+	return base;
 }

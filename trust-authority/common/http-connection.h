@@ -39,6 +39,8 @@ void connection_asked(struct connection *c);
 /* An answer is on its way, or has been taken and the next request may come. */
 void connection_answered(struct connection *c, bool taken);
 void connection_peer(struct connection *c, struct http_peer *peer);
+/* The loop that serves them; NULL: it cannot be had. */
+struct event_base *connections_base(void);
 /* Ends those that have no request. */
 void connections_close_idle(struct connections *all);
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "trust-authority/common/http.h"
-#include "trust-authority/common/json-long.h"
+#include "trust-authority/common/json-fast.h"
 
 static int
 hex(char c)
@@ -252,7 +252,7 @@ read_body(struct http_request *r, const char *type, const void *body,
 	if (type == NULL || strncasecmp(type, "application/json", 16) != 0 ||
 	    (type[16] != '\0' && type[16] != ';' && type[16] != ' '))
 		return refuse(r, answer, 415, "bodies are application/json");
-	r->json = json_long_load(body, size, &why);
+	r->json = json_fast_load(body, size, &why);
 	if (r->json == NULL)
 		return refuse(r, answer, 400, why.text);
 	return 0;

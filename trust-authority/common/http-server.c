@@ -365,7 +365,7 @@ set_limits(struct http_server *s, const struct http_server_config *config)
 static int
 make_loop(struct http_server *s, struct err *err)
 {
-	struct event_base *base = event_base_new();
+	struct event_base *base = connections_base();
 
 	s->connections.base = base;
 	if (base == NULL || (s->http = evhttp_new(base)) == NULL ||

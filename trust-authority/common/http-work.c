@@ -11,27 +11,63 @@ struct job {
 	void *job;
 };
 
+struct worker {
+	struct http_work *all;
+	struct worker *next;		/* in the list of the idle */
+	pthread_t thread;
+	pthread_cond_t woken;
+	bool idle;
+};
+
 struct http_work {
 	pthread_mutex_t lock;
-	pthread_cond_t more;
 	bool ending;
 	size_t max, first, count;	/* of the ring */
 	struct job *ring;
+	/* The last one to become idle is the first to be woken: its stack and
+	 * its part of the heap are in the caches still, and those of whom few
+	 * requests do not need stay out of memory. */
+	struct worker *idle;
 	size_t threads;
-	pthread_t thread[];
+	struct worker worker[];
 };
+
+/* With the lock. */
+static void
+wait_for_work(struct worker *me)
+{
+	me->idle = true;
+	me->next = me->all->idle;
+	me->all->idle = me;
+	while (me->idle && !me->all->ending)
+		pthread_cond_wait(&me->woken, &me->all->lock);
+}
+
+/* With the lock. */
+static void
+wake_one(struct http_work *w)
+{
+	struct worker *one = w->idle;
+
+	if (one == NULL)
+		return;
+	w->idle = one->next;
+	one->idle = false;
+	pthread_cond_signal(&one->woken);
+}
 
 static void *
 work(void *arg)
 {
-	struct http_work *w = arg;
+	struct worker *me = arg;
+	struct http_work *w = me->all;
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		struct job job;
 
 		while (w->count == 0 && !w->ending)
-			pthread_cond_wait(&w->more, &w->lock);
+			wait_for_work(me);
 		if (w->count == 0)
 			break;
 		job = w->ring[w->first];
@@ -50,7 +86,7 @@ http_work_new(size_t threads, size_t queue_max, struct http_work **out,
     struct err *err)
 {
 	struct http_work *w = calloc(1, sizeof(*w) +
-	    threads * sizeof(w->thread[0]));
+	    threads * sizeof(w->worker[0]));
 	sigset_t all, before;
 	int sys = 0;
 
@@ -61,14 +97,19 @@ http_work_new(size_t threads, size_t queue_max, struct http_work **out,
 	}
 	w->max = queue_max;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->more, NULL);
 	/* Signals are for the loop's thread. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (w->threads < threads && sys == 0) {
-		sys = pthread_create(&w->thread[w->threads], NULL, work, w);
+		struct worker *one = &w->worker[w->threads];
+
+		one->all = w;
+		pthread_cond_init(&one->woken, NULL);
+		sys = pthread_create(&one->thread, NULL, work, one);
 		if (sys == 0)
 			w->threads++;
+		else
+			pthread_cond_destroy(&one->woken);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (sys != 0) {
@@ -88,7 +129,7 @@ http_work_add(struct http_work *w, void (*run)(void *job), void *job)
 	if (w->count < w->max) {
 		w->ring[(w->first + w->count++) % w->max] =
 		    (struct job){ run, job };
-		pthread_cond_signal(&w->more);
+		wake_one(w);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -102,11 +143,13 @@ http_work_free(struct http_work *w)
 		return;
 	pthread_mutex_lock(&w->lock);
 	w->ending = true;
-	pthread_cond_broadcast(&w->more);
-	pthread_mutex_unlock(&w->lock);
 	for (size_t i = 0; i < w->threads; i++)
-		pthread_join(w->thread[i], NULL);
-	pthread_cond_destroy(&w->more);
+		pthread_cond_signal(&w->worker[i].woken);
+	pthread_mutex_unlock(&w->lock);
+	for (size_t i = 0; i < w->threads; i++) {
+		pthread_join(w->worker[i].thread, NULL);
+		pthread_cond_destroy(&w->worker[i].woken);
+	}
 	pthread_mutex_destroy(&w->lock);
 	free(w->ring);
 	free(w);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "trust-authority/common/base64url.h"
+#include "trust-authority/common/json-fast.h"
 #include "trust-authority/common/jwe-crypt.h"
 
 #define ALG_TO_KEY "ECDH-ES+A256KW"
@@ -42,7 +43,7 @@ seal(const struct secret *kek, json_t *header, const struct secret *payload,
 {
 	size_t size = secret_size(payload), aad;
 	struct secret *cek = secret_new(JWE_KEY_SIZE);
-	char *json = json_dumps(header, JSON_COMPACT), *text = NULL, *at;
+	char *json = json_fast_dump(header, false), *text = NULL, *at;
 	uint8_t wrapped[JWE_WRAPPED_SIZE], iv[JWE_IV_SIZE], tag[JWE_TAG_SIZE];
 	uint8_t *sealed = malloc(size + 1);
 	int rc;
@@ -153,8 +154,7 @@ split(const char *text, struct parts *p, struct err *err)
 	}
 	if (base64url_decode(p->at[0], p->length[0], json, &size) < 0)
 		goto bad;
-	p->header = json_loadb((const char *)json, size,
-	    JSON_REJECT_DUPLICATES, NULL);
+	p->header = json_fast_load((const char *)json, size, NULL);
 	if (json_is_object(p->header))
 		return 0;
 	json_decref(p->header);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "trust-authority/common/base64url.h"
+#include "trust-authority/common/json-fast.h"
 
 #define SIGNATURE_SIZE ((size_t)(2 * JWK_COORDINATE))
 #define DER_MAX 80
@@ -87,8 +88,8 @@ is_signature(const struct jwk *key, const char *text, size_t size,
 static char *
 to_text(json_t *header, const json_t *payload, size_t *size)
 {
-	char *h = json_dumps(header, JSON_COMPACT), *out = NULL;
-	char *p = json_dumps(payload, JSON_COMPACT);
+	char *h = json_fast_dump(header, false), *out = NULL;
+	char *p = json_fast_dump(payload, false);
 	size_t hs, ps;
 
 	json_decref(header);
@@ -163,8 +164,7 @@ part_json(const char *from, const char *to)
 
 	if (base64url_decode(from, (size_t)(to - from), bytes, &size) < 0)
 		return NULL;
-	out = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES,
-	    NULL);
+	out = json_fast_load((const char *)bytes, size, NULL);
 	if (out != NULL && !json_is_object(out)) {
 		json_decref(out);
 		out = NULL;

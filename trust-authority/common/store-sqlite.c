@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "trust-authority/common/store-backend.h"
+#include "trust-authority/common/store-wal.h"
 
 #define APPLICATION_ID 0x76747061	/* "vtpa" */
 
@@ -54,12 +55,14 @@ static const char *const migrations[] = {
 struct link {
 	pthread_mutex_t lock;
 	sqlite3 *db;
+	struct wal_wait wait;
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
 struct sqlite {
 	char *file;
 	struct link reader, writer;
+	struct wal_copier *copier;
 };
 
 static int
@@ -212,7 +215,7 @@ link_open(const struct sqlite *s, struct link *l, unsigned int busy_ms,
 	if (e != SQLITE_OK)
 		return failed(s, l, e, "cannot open", err);
 	(void)sqlite3_extended_result_codes(l->db, 1);
-	(void)sqlite3_busy_timeout(l->db, (int)busy_ms);
+	wal_wait_set(l->db, &l->wait, busy_ms);
 	(void)sqlite3_db_config(l->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return exec(s, l, "PRAGMA synchronous = FULL;"
 	    "PRAGMA trusted_schema = OFF", "cannot open", err);
@@ -232,6 +235,7 @@ sqlite_close(void *state)
 {
 	struct sqlite *s = state;
 
+	wal_copier_free(s->copier);
 	link_close(&s->reader);
 	link_close(&s->writer);
 	free(s->file);
@@ -265,16 +269,19 @@ sqlite_open(const struct store_config *config, void **state, struct err *err)
 		return err_set(err, ERR_SYSTEM, "no memory for the store");
 	pthread_mutex_init(&s->reader.lock, NULL);
 	pthread_mutex_init(&s->writer.lock, NULL);
-	if ((s->file = strdup(config->file)) == NULL)
+	if ((s->file = strdup(config->file)) == NULL ||
+	    (s->copier = wal_copier_new(s->file)) == NULL)
 		rc = err_set(err, ERR_SYSTEM, "no memory for the store");
 	else if ((rc = link_open(s, &s->writer, busy, err)) == 0 &&
 	    (rc = prepare_file(s, &s->writer, err)) == 0)
 		rc = link_open(s, &s->reader, busy, err);
-	if (rc < 0)
+	if (rc < 0) {
 		sqlite_close(s);
-	else
-		*state = s;
-	return rc;
+		return rc;
+	}
+	wal_copier_follow(s->copier, s->writer.db);
+	*state = s;
+	return 0;
 }
 
 static void

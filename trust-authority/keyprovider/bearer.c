@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "trust-authority/keyprovider/bearer.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,9 +18,38 @@ blame(struct http_answer *answer, const char *fault, int code)
 	return code;
 }
 
+/* A token says that its host met a policy when it was issued. What is known of
+ * the host's last attestation is newer wherever it says otherwise: the records
+ * are written one after the other, so no times are compared. */
+static int
+look_at_trust(struct kmxd *k, struct bearer *b, struct http_answer *answer,
+    struct err *err)
+{
+	struct directory_attested *t;
+	int rc;
+
+	b->trusted = strcmp(b->claims.policy, POLICY_NONE) != 0;
+	b->refusal[0] = '\0';
+	if (!b->trusted)
+		return 0;
+	if ((t = calloc(1, sizeof(*t))) == NULL)
+		return blame(answer, "authority", err_set(err, ERR_SYSTEM,
+		    "no memory for a record"));
+	rc = directory_attested_get(k->service.store, b->claims.host, t, err);
+	if (rc == 0 && strcmp(t->state, ATTESTED_REFUSED) == 0) {
+		b->trusted = false;
+		memcpy(b->refusal, t->reason, sizeof(b->refusal));
+	}
+	free(t);
+	/* Signed by vta-attestd's key all the same. */
+	if (rc == ERR_NOTFOUND)
+		rc = 0;
+	return rc < 0 ? blame(answer, "authority", rc) : 0;
+}
+
 int
-bearer_again(struct kmxd *k, const struct bearer *b,
-    struct http_answer *answer, struct err *err)
+bearer_again(struct kmxd *k, struct bearer *b, struct http_answer *answer,
+    struct err *err)
 {
 	const char *name = b->claims.host;
 	struct directory_host host = { 0 };
@@ -51,7 +82,7 @@ bearer_again(struct kmxd *k, const struct bearer *b,
 		    "moved or taken back last: it has to be attested again "
 		    "(where it has been: compare the clocks of the "
 		    "authority's machines)", name));
-	return 0;
+	return look_at_trust(k, b, answer, err);
 }
 
 int
@@ -72,7 +103,6 @@ bearer_read(struct kmxd *k, const struct http_request *request,
 		/* A text that is no token is the host's mistake too. */
 		return blame(answer, "token", rc == ERR_FORMAT ?
 		    err_set(err, ERR_AUTH, "this is not a token") : rc);
-	b->trusted = strcmp(b->claims.policy, POLICY_NONE) != 0;
 	return bearer_again(k, b, answer, err);
 }
 
@@ -83,9 +113,26 @@ bearer_reset(struct bearer *b)
 }
 
 int
+bearer_untrusted(const struct bearer *b, const char *what,
+    struct http_answer *answer, struct err *err)
+{
+	if (b->refusal[0] != '\0')
+		return blame(answer, "policy", err_set(err, ERR_REFUSED,
+		    "%s needs a trusted host, and the host %s was refused "
+		    "when it attested last, though its token has not ended: "
+		    "%s", what, b->claims.host, b->refusal));
+	return blame(answer, "policy", err_set(err, ERR_REFUSED, "%s needs a "
+	    "trusted host, and the host %s meets no policy of its group %s: "
+	    "vtactl status says which rule failed", what, b->claims.host,
+	    b->claims.group));
+}
+
+int
 bearer_may(const struct bearer *b, const struct vm *vm,
     struct http_answer *answer, struct err *err)
 {
+	char what[UUID_TEXT_SIZE + 8];
+
 	if (vm->shredded != 0)
 		return blame(answer, "grant", err_set(err, ERR_REFUSED,
 		    "the VM %s has been shredded: its keys are destroyed, and "
@@ -95,11 +142,10 @@ bearer_may(const struct bearer *b, const struct vm *vm,
 		    "hosts of group %s may not have the VM %s: an operator "
 		    "can allow it with vtactl grant", b->claims.group,
 		    vm->uuid));
-	if (vm->needs_trust && !b->trusted)
-		return blame(answer, "policy", err_set(err, ERR_REFUSED,
-		    "the VM %s needs a trusted host, and the host %s meets no "
-		    "policy of its group %s: vtactl status says which rule "
-		    "failed", vm->uuid, b->claims.host, b->claims.group));
+	if (vm->needs_trust && !b->trusted) {
+		snprintf(what, sizeof(what), "the VM %s", vm->uuid);
+		return bearer_untrusted(b, what, answer, err);
+	}
 	return 0;
 }
 
@@ -179,7 +225,7 @@ asked_again(struct kmxd *k, struct asked *a, struct http_answer *answer,
 }
 
 int
-bearer_keep(struct kmxd *k, const struct bearer *b, json_t *list,
+bearer_keep(struct kmxd *k, struct bearer *b, json_t *list,
     struct http_answer *answer, struct err *err)
 {
 	int rc = bearer_again(k, b, answer, err);

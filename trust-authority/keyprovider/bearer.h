@@ -3,6 +3,7 @@
 #ifndef TRUST_AUTHORITY_KEYPROVIDER_BEARER_H
 #define TRUST_AUTHORITY_KEYPROVIDER_BEARER_H
 
+#include "trust-authority/common/directory.h"
 #include "trust-authority/keyprovider/kmxd.h"
 #include "trust-authority/keyprovider/vm.h"
 
@@ -10,7 +11,8 @@
 
 struct bearer {
 	struct token_claims claims;
-	bool trusted;		/* meets a policy */
+	bool trusted;		/* meets a policy, and did not fail since */
+	char refusal[DIRECTORY_REASON_MAX];	/* why it failed since */
 };
 
 /* Faults token and host. bearer_reset in any case. */
@@ -21,6 +23,9 @@ void bearer_reset(struct bearer *b);
 /* Whether this host may have this VM: faults grant and policy; and what was
  * shredded is gone for all. */
 int bearer_may(const struct bearer *b, const struct vm *vm,
+    struct http_answer *answer, struct err *err);
+/* The error for one that is not trusted; what: "the VM ...", which needs it. */
+int bearer_untrusted(const struct bearer *b, const char *what,
     struct http_answer *answer, struct err *err);
 
 /* Both, for the routes that have a VM in their path: its UUID, its record.
@@ -46,11 +51,11 @@ void asked_reset(struct asked *a);
  * records say now: before a key is given. */
 int asked_again(struct kmxd *k, struct asked *a, struct http_answer *answer,
     struct err *err);
-/* The host alone: revoked or moved since. */
-int bearer_again(struct kmxd *k, const struct bearer *b,
+/* The host alone: revoked or moved since, or refused when it attested again. */
+int bearer_again(struct kmxd *k, struct bearer *b,
     struct http_answer *answer, struct err *err);
 /* That, and takes from a list of objects with "vm" what it may not have now. */
-int bearer_keep(struct kmxd *k, const struct bearer *b, json_t *list,
+int bearer_keep(struct kmxd *k, struct bearer *b, json_t *list,
     struct http_answer *answer, struct err *err);
 /* Whether so long ago (of monotonic_ms) that it has to be done again. */
 bool long_ago(int64_t at);

@@ -7,6 +7,9 @@
 #include "trust-authority/kmip/kmip.h"
 
 #define KMS_KIND "kms"
+/* {}: written whenever one becomes the default. */
+#define KMS_DEFAULT_KIND "kms-default"
+#define KMS_DEFAULT_KEY "head"
 #define KMS_PEM_MAX 16384
 #define KMS_NODE_MAX 256
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "trust-authority/common/json-fast.h"
+
 int
 record_damaged(const char *kind, const char *key, struct err *err)
 {
@@ -15,8 +17,7 @@ int
 record_parse(const char *kind, const struct store_record *record,
     json_t **out, struct err *err)
 {
-	*out = json_loadb(record->value, record->size, JSON_REJECT_DUPLICATES,
-	    NULL);
+	*out = json_fast_load(record->value, record->size, NULL);
 	if (json_is_object(*out))
 		return 0;
 	json_decref(*out);
@@ -44,7 +45,7 @@ record_get(struct store *store, const char *kind, const char *key,
 char *
 record_text(const json_t *json)
 {
-	return json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+	return json_fast_dump(json, true);
 }
 
 struct store_op

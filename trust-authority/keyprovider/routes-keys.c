@@ -57,10 +57,7 @@ check_creation(const struct bearer *b, const struct body *body,
 		    "%s, whose keys it may not have", b->claims.host,
 		    b->claims.group, body->group));
 	if (!b->trusted)
-		return blame(answer, "policy", err_set(err, ERR_REFUSED, "a "
-		    "new VM needs a trusted host, and the host %s meets no "
-		    "policy of its group %s", b->claims.host,
-		    b->claims.group));
+		return bearer_untrusted(b, "a new VM", answer, err);
 	return 0;
 }
 
@@ -375,7 +372,7 @@ add_key(struct kmxd *k, const struct bearer *b, const char *text,
 }
 
 static int
-list_keys(struct kmxd *k, const struct bearer *b, const char *after,
+list_keys(struct kmxd *k, struct bearer *b, const char *after,
     struct http_answer *answer, struct err *err)
 {
 	char prefix[NAME_MAX_SIZE + 1], from[NAME_MAX_SIZE + UUID_TEXT_SIZE];

@@ -8,6 +8,8 @@
 #include "trust-authority/keyprovider/kmxd.h"
 #include "trust-authority/keyprovider/vm.h"
 
+#define PUT_TRIES 5
+
 static int
 check_name(const char *name, struct err *err)
 {
@@ -138,19 +140,33 @@ other_default(struct kmxd *k, const char *name, char key[NAME_MAX_SIZE],
 	return rc;
 }
 
+/* The version of the record that is written whenever the default is chosen: so
+ * two who choose at once do not both find that there is none. */
+static int
+default_version(struct kmxd *k, uint64_t *version, struct err *err)
+{
+	struct store_record record = { 0 };
+	int rc = store_get(k->service.store, KMS_DEFAULT_KIND,
+	    KMS_DEFAULT_KEY, &record, err);
+
+	*version = record.version;
+	store_record_reset(&record);
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 static int
 put_record(struct kmxd *k, const struct http_request *request,
     const struct kms_record *r, struct err *err)
 {
 	char key[NAME_MAX_SIZE], object[NAME_MAX_SIZE + 8], *other = NULL;
 	char *text = NULL;
-	struct store_op ops[2];
-	uint64_t version = 0;
+	struct store_op ops[3];
+	uint64_t version = 0, chosen = 0;
 	json_t *json = NULL;
 	size_t count = 1;
 	int rc = 0;
 
-	if (r->is_default)
+	if (r->is_default && (rc = default_version(k, &chosen, err)) == 0)
 		rc = other_default(k, r->name, key, &other, &version, err);
 	if (rc < 0)
 		goto out;
@@ -162,6 +178,9 @@ put_record(struct kmxd *k, const struct http_request *request,
 	ops[0] = record_put(KMS_KIND, r->name, text, STORE_ANY);
 	if (other != NULL)
 		ops[count++] = record_put(KMS_KIND, key, other, version);
+	if (r->is_default)
+		ops[count++] = record_put(KMS_DEFAULT_KIND, KMS_DEFAULT_KEY,
+		    "{}", chosen);
 	snprintf(object, sizeof(object), "kms/%s", r->name);
 	rc = change_commit(k->service.store, request, (struct change){
 	    "kms.put", object, json_pack("{ss sb}", "first_node", r->nodes[0],
@@ -188,8 +207,14 @@ put_one(void *ctx, const struct http_request *request,
 	    (rc = kms_record_read(request->json, request->params[0], NULL, r,
 	    err)) == 0 && (untested == NULL || strcmp(untested, "1") != 0))
 		rc = try_it(r, err);
-	if (rc == 0)
+	/* Again where another default was chosen at the same moment. */
+	for (int i = 0; rc == 0 && i < PUT_TRIES; i++) {
 		rc = put_record(k, request, r, err);
+		if ((rc != ERR_STALE && rc != ERR_EXISTS) ||
+		    i == PUT_TRIES - 1)
+			break;
+		rc = 0;
+	}
 	if (rc == 0)
 		answer->json = kms_record_json(r, NULL, err);
 	kms_record_reset(r);
