@@ -16,6 +16,9 @@ struct freshness_authority {
 	struct freshness_instance instance;
 	uint8_t uuid[UUID_SIZE];
 	uint64_t epoch;		/* this owner's */
+	bool prepared;		/* the instance's file stays open */
+	bool left;		/* after an offer */
+	struct freshness_handover offer;
 };
 
 static struct agent_message
@@ -44,6 +47,15 @@ owned(const struct freshness_authority *fa, enum agent_type type)
 
 	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
 	return q;
+}
+
+static void
+let_go(struct freshness_authority *fa, bool clean)
+{
+	if (fa->prepared)
+		freshness_instance_leave(&fa->instance, clean);
+	else
+		freshness_instance_drop(&fa->instance, clean);
 }
 
 static int
@@ -125,6 +137,18 @@ take_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
 	    PRIu64 " a second time", answer->epoch);
 }
 
+static void
+begin(struct freshness_authority *fa, const struct freshness_claim *c,
+    const struct agent_message *answer, struct freshness_grant *grant)
+{
+	fa->left = false;
+	fa->epoch = answer->epoch;
+	memcpy(fa->uuid, c->uuid, sizeof(fa->uuid));
+	*grant = (struct freshness_grant){ .epoch = answer->epoch,
+		.synced = answer->synced && !fa->instance.was_open };
+	agent_watch(fa->agent, fa->uuid, fa->epoch, fa->instance.bytes);
+}
+
 /* Whether a restore is accepted is said at the authority, not here. */
 static int
 authority_acquire(struct freshness *f, const struct freshness_claim *c,
@@ -136,21 +160,41 @@ authority_acquire(struct freshness *f, const struct freshness_claim *c,
 	int rc;
 
 	(void)accept;
-	freshness_instance_drop(&fa->instance, false);	/* of a try before */
+	let_go(fa, false);	/* of a try before */
 	if ((rc = freshness_instance_take(&fa->instance, &fa->config, c->uuid,
 	    err)) < 0)
 		return rc;
 	if ((rc = take_epoch(fa, c, &answer, &why)) < 0) {
 		if (rc == ERR_STALE)
 			report_stale(c, &why);
-		freshness_instance_drop(&fa->instance, false);
+		let_go(fa, false);
 		return err_set(err, rc, "%s", why.text);
 	}
-	fa->epoch = answer.epoch;
-	memcpy(fa->uuid, c->uuid, sizeof(fa->uuid));
-	*grant = (struct freshness_grant){ .epoch = answer.epoch,
-		.synced = answer.synced && !fa->instance.was_open };
-	agent_watch(fa->agent, fa->uuid, fa->epoch, fa->instance.bytes);
+	begin(fa, c, &answer, grant);
+	return 0;
+}
+
+static int
+authority_take_up(struct freshness *f, const struct freshness_claim *c,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+    struct freshness_grant *grant, struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = about(back ? AGENT_RECLAIM : AGENT_CLAIM,
+		c->uuid, c->epoch), answer;
+	int rc;
+
+	let_go(fa, false);
+	if ((rc = freshness_instance_take(&fa->instance, &fa->config, c->uuid,
+	    err)) < 0)
+		return rc;
+	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
+	memcpy(q.session, session, sizeof(q.session));
+	if ((rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err)) < 0) {
+		let_go(fa, !fa->instance.was_open);
+		return rc;
+	}
+	begin(fa, c, &answer, grant);
 	return 0;
 }
 
@@ -163,7 +207,7 @@ check_owned(const struct freshness_authority *fa, struct err *err)
 	if (why != NULL)
 		return err_set(err, ERR_STALE, "this VM is another's now, says "
 		    "the trust authority: %s", why);
-	if (fa->instance.fd < 0)
+	if (!fa->instance.held)
 		return err_set(err, ERR_INTERNAL, "the VM is not owned by this "
 		    "process");
 	return 0;
@@ -196,8 +240,66 @@ authority_release(struct freshness *f,
 	if ((rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err)) < 0)
 		return rc;
 	agent_unwatch(fa->agent);
-	freshness_instance_drop(&fa->instance, true);
+	let_go(fa, true);
 	return 0;
+}
+
+/* -- handing over -- */
+
+static int
+authority_prepare(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	int rc = freshness_instance_prepare(&fa->instance, &fa->config,
+	    c->uuid, err);
+
+	fa->prepared = rc == 0;
+	return rc;
+}
+
+static int
+authority_offer(struct freshness *f, const struct freshness_handover *h,
+    struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = owned(fa, AGENT_OFFER), answer;
+	int rc;
+
+	if ((rc = check_owned(fa, err)) < 0)
+		return rc;
+	memcpy(q.digest, h->digest, sizeof(q.digest));
+	memcpy(q.session, h->session, sizeof(q.session));
+	q.synced = h->synced;
+	fa->offer = *h;
+	return ask(fa, &q, AGENT_TIME_RUNNING, &answer, err);
+}
+
+/* The file stays open: it may have to be taken back. */
+static void
+authority_leave(struct freshness *f)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+
+	agent_unwatch(fa->agent);
+	fa->prepared = fa->left = true;
+	freshness_instance_leave(&fa->instance, fa->offer.synced);
+}
+
+/* What is offered is closed now; it can be claimed all the same. If that was
+ * done, this is refused, and nobody has to hear of it. */
+static void
+authority_end(struct freshness *f)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = owned(fa, AGENT_RELEASE), answer;
+
+	if (!fa->left)
+		return;
+	fa->left = false;
+	memcpy(q.digest, fa->offer.digest, sizeof(q.digest));
+	q.synced = fa->offer.synced;
+	(void)ask(fa, &q, AGENT_TIME_CLOSE, &answer, NULL);
 }
 
 static int
@@ -245,6 +347,11 @@ static const struct freshness_ops authority_ops = {
 	.acquire = authority_acquire,
 	.confirm = authority_confirm,
 	.release = authority_release,
+	.prepare = authority_prepare,
+	.offer = authority_offer,
+	.leave = authority_leave,
+	.take_up = authority_take_up,
+	.end = authority_end,
 	.forget = authority_forget,
 	.check = authority_check,
 	.hand_over = authority_hand_over,

@@ -28,6 +28,14 @@ struct freshness_claim {
 				 * is known to be on the disk */
 };
 
+/* A state that is handed out, under a name of its own. */
+#define FRESHNESS_SESSION_SIZE 16
+struct freshness_handover {
+	uint8_t session[FRESHNESS_SESSION_SIZE];
+	uint8_t digest[FRESHNESS_DIGEST_SIZE];	/* of the file */
+	bool synced;		/* all of the file is on the disk */
+};
+
 /* What an owner got. */
 struct freshness_grant {
 	uint64_t epoch;		/* to be written into the file */
@@ -60,9 +68,28 @@ int freshness_register(struct freshness *f, const struct freshness_claim *c,
  * accept, a stale claim is taken all the same. */
 int freshness_acquire(struct freshness *f, const struct freshness_claim *c,
     bool accept, struct freshness_grant *grant, struct err *err);
+/*
+ * The owner lets whoever comes with this session be the next owner, and changes
+ * nothing until it has taken that back. Only the authority wants to know; with
+ * the host's own records the lock decides. Needs freshness_confirm before.
+ */
+int freshness_offer(struct freshness *f, const struct freshness_handover *h,
+    struct err *err);
+/* The offered VM is not this process's any more; without a word. f can acquire
+ * or take up again. */
+void freshness_leave(struct freshness *f);
+/* Becomes the owner of what was offered, once: session, of a file at c->epoch.
+ * back: who has offered it. ERR_BUSY: somebody has it, but has not run it;
+ * ERR_STALE: it is on offer no more. ERR_UNSUPPORTED without the authority. */
+int freshness_take_up(struct freshness *f, const struct freshness_claim *c,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+    struct freshness_grant *grant, struct err *err);
+/* After freshness_leave, and nobody has taken it up here: nor does this process
+ * want it back. Not worth a failure. */
+void freshness_end(struct freshness *f);
 /* Opens what freshness_acquire will need, takes nothing: for one who will have
  * no paths and privileges any more by then. c is what the file says now; it may
- * have gone on by then. ERR_UNSUPPORTED with the authority's records. */
+ * have gone on by then. */
 int freshness_prepare(struct freshness *f, const struct freshness_claim *c,
     struct err *err);
 /* The epoch is on the disk, in the file. To be called before any change of

@@ -160,6 +160,16 @@ bool nvram_wants_authority(const struct nvram *nv);
  * accept_restore. After a failure it can be called again. */
 int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err);
+/* Handing over while it is open, for one who has made all of it final: the
+ * record lets whoever comes with the session have it, and the file takes no
+ * change any more until nvram_leave and, perhaps, nvram_take_up. */
+int nvram_offer(struct nvram *nv,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], struct err *err);
+void nvram_leave(struct nvram *nv);
+/* nvram_acquire, of what was offered; back: here. */
+int nvram_take_up(struct nvram *nv, struct freshness *f,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+    struct err *err);
 /* Whom the owner record names from the next nvram_acquire on, for a process
  * that people know by another one's pid; the caller's if never called. */
 void nvram_act_for(struct nvram *nv, pid_t pid);
