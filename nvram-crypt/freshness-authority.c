@@ -17,8 +17,6 @@ struct freshness_authority {
 	uint8_t uuid[UUID_SIZE];
 	uint64_t epoch;		/* this owner's */
 	bool prepared;		/* the instance's file stays open */
-	bool left;		/* after an offer */
-	struct freshness_handover offer;
 };
 
 static struct agent_message
@@ -141,7 +139,6 @@ static void
 begin(struct freshness_authority *fa, const struct freshness_claim *c,
     const struct agent_message *answer, struct freshness_grant *grant)
 {
-	fa->left = false;
 	fa->epoch = answer->epoch;
 	memcpy(fa->uuid, c->uuid, sizeof(fa->uuid));
 	*grant = (struct freshness_grant){ .epoch = answer->epoch,
@@ -271,35 +268,34 @@ authority_offer(struct freshness *f, const struct freshness_handover *h,
 	memcpy(q.digest, h->digest, sizeof(q.digest));
 	memcpy(q.session, h->session, sizeof(q.session));
 	q.synced = h->synced;
-	fa->offer = *h;
 	return ask(fa, &q, AGENT_TIME_RUNNING, &answer, err);
 }
 
-/* The file stays open: it may have to be taken back. */
+/* After an offer. The file stays open: it may have to be taken back. */
 static void
-authority_leave(struct freshness *f)
+authority_let_go(struct freshness *f)
 {
 	struct freshness_authority *fa = (struct freshness_authority *)f;
 
 	agent_unwatch(fa->agent);
-	fa->prepared = fa->left = true;
-	freshness_instance_leave(&fa->instance, fa->offer.synced);
+	fa->prepared = true;
+	freshness_instance_leave(&fa->instance, true);
 }
 
 /* What is offered is closed now; it can be claimed all the same. If that was
- * done, this is refused, and nobody has to hear of it. */
-static void
-authority_end(struct freshness *f)
+ * done, this is refused: the end is somebody else's. */
+static int
+authority_end_loan(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
 {
 	struct freshness_authority *fa = (struct freshness_authority *)f;
 	struct agent_message q = owned(fa, AGENT_RELEASE), answer;
+	int rc;
 
-	if (!fa->left)
-		return;
-	fa->left = false;
-	memcpy(q.digest, fa->offer.digest, sizeof(q.digest));
-	q.synced = fa->offer.synced;
-	(void)ask(fa, &q, AGENT_TIME_CLOSE, &answer, NULL);
+	memcpy(q.digest, digest, sizeof(q.digest));
+	q.synced = synced;
+	rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err);
+	return rc == ERR_STALE ? 0 : rc;
 }
 
 static int
@@ -349,9 +345,9 @@ static const struct freshness_ops authority_ops = {
 	.release = authority_release,
 	.prepare = authority_prepare,
 	.offer = authority_offer,
-	.leave = authority_leave,
 	.take_up = authority_take_up,
-	.end = authority_end,
+	.let_go = authority_let_go,
+	.end_loan = authority_end_loan,
 	.forget = authority_forget,
 	.check = authority_check,
 	.hand_over = authority_hand_over,

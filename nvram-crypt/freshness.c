@@ -44,13 +44,6 @@ freshness_offer(struct freshness *f, const struct freshness_handover *h,
 	return f->ops->offer != NULL ? f->ops->offer(f, h, err) : 0;
 }
 
-void
-freshness_leave(struct freshness *f)
-{
-	if (f->ops->leave != NULL)
-		f->ops->leave(f);
-}
-
 int
 freshness_take_up(struct freshness *f, const struct freshness_claim *c,
     const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
@@ -62,11 +55,29 @@ freshness_take_up(struct freshness *f, const struct freshness_claim *c,
 	return f->ops->take_up(f, c, session, back, grant, err);
 }
 
-void
-freshness_end(struct freshness *f)
+freshness_admit(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
 {
-	if (f->ops->end != NULL)
-		f->ops->end(f);
+	if (f->ops->admit == NULL)
+		return err_set(err, ERR_UNSUPPORTED, "the trust authority "
+		    "keeps the record of this VM");
+	return f->ops->admit(f, c, err);
+}
+
+int
+freshness_let_go(struct freshness *f)
+{
+	if (f->ops->let_go == NULL)
+		return ERR_UNSUPPORTED;
+	f->ops->let_go(f);
+	return 0;
+}
+
+int
+freshness_end_loan(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
+{
+	return f->ops->end_loan(f, digest, synced, err);
 }
 
 int

@@ -75,18 +75,26 @@ int freshness_acquire(struct freshness *f, const struct freshness_claim *c,
  */
 int freshness_offer(struct freshness *f, const struct freshness_handover *h,
     struct err *err);
-/* The offered VM is not this process's any more; without a word. f can acquire
- * or take up again. */
-void freshness_leave(struct freshness *f);
 /* Becomes the owner of what was offered, once: session, of a file at c->epoch.
  * back: who has offered it. ERR_BUSY: somebody has it, but has not run it;
  * ERR_STALE: it is on offer no more. ERR_UNSUPPORTED without the authority. */
 int freshness_take_up(struct freshness *f, const struct freshness_claim *c,
     const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
     struct freshness_grant *grant, struct err *err);
-/* After freshness_leave, and nobody has taken it up here: nor does this process
- * want it back. Not worth a failure. */
-void freshness_end(struct freshness *f);
+/* Judges the claim as freshness_acquire does, and locks the record so that nobody
+ * else on this host owns the VM, but writes nothing yet. ERR_UNSUPPORTED with the
+ * authority's records. */
+int freshness_admit(struct freshness *f, const struct freshness_claim *c,
+    struct err *err);
+/* Gives up the lock and leaves the record as it is; with the authority's records
+ * after freshness_offer. ERR_UNSUPPORTED, and nothing is done, where it cannot
+ * be. */
+int freshness_let_go(struct freshness *f);
+/* After freshness_let_go by an owner: freshness_release, unless the record has
+ * been taken or has gone on since. */
+int freshness_end_loan(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,
+    struct err *err);
 /* Opens what freshness_acquire will need, takes nothing: for one who will have
  * no paths and privileges any more by then. c is what the file says now; it may
  * have gone on by then. */

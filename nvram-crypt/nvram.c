@@ -45,9 +45,9 @@ payload_fits(const struct nvram *nv, size_t size, struct err *err)
 	    "than a slot of the file (%zu bytes)", nv->name, size, room);
 }
 
-int
-nvram_commit(struct nvram *nv, const struct nvram_record *records,
-    size_t n_records, struct err *err)
+static int
+commit(struct nvram *nv, const struct nvram_record *records,
+    size_t n_records, enum nvram_put how, struct err *err)
 {
 	uint32_t target = nv->slot.index ^ 1u;
 	uint8_t *payload;
@@ -74,7 +74,22 @@ nvram_commit(struct nvram *nv, const struct nvram_record *records,
 		return err_set(err, ERR_USAGE,
 		    "%s: a state with two records of one kind", nv->name);
 	return nvram_slot_put(nv, nv->keys.slot, nv->sb.header.dek_id, size,
-	    false, err);
+	    how, err);
+}
+
+int
+nvram_commit(struct nvram *nv, const struct nvram_record *records,
+    size_t n_records, struct err *err)
+{
+	return commit(nv, records, n_records, NVRAM_PUT_SYNCED, err);
+}
+
+int
+nvram_commit_unsynced(struct nvram *nv, const struct nvram_record *records,
+    size_t n_records, struct err *err)
+{
+	return commit(nv, records, n_records, nvram_in_doubt(nv) ?
+	    NVRAM_PUT_SYNCED : NVRAM_PUT_UNSYNCED, err);
 }
 
 int
@@ -155,8 +170,8 @@ nvram_act_for(struct nvram *nv, pid_t pid)
 	nv->acts_for = pid;
 }
 
-static int
-refuse_fallback(const struct nvram *nv, struct err *err)
+int
+nvram_refuse_fallback(const struct nvram *nv, struct err *err)
 {
 	return err_set(err, ERR_STALE, "%s: the newest state (sequence %llu) "
 	    "is damaged; the file still holds the one before it (%llu). To go "
@@ -237,13 +252,13 @@ take(struct nvram *nv, const struct taking *t, struct err *err)
 		.epoch = nv->sb.header.epoch + 1 };
 	int rc;
 
-	nv->releasing = nv->unconfirmed = false;
+	nv->releasing = nv->unconfirmed = nv->lent = false;
 	if ((rc = nvram_check_writable(nv, "take it into use", err)) < 0)
 		return rc;
 	if ((rc = check_keeper(nv, t->f, t->accept, err)) < 0)
 		return rc;
 	if (nv->fallback && !t->accept)
-		return refuse_fallback(nv, err);
+		return nvram_refuse_fallback(nv, err);
 	reserve_space(nv);
 	if ((rc = nvram_check_number(nv, "epoch", nv->sb.header.epoch,
 	    err)) < 0)
@@ -318,7 +333,7 @@ make_final(struct nvram *nv, uint8_t digest[FRESHNESS_DIGEST_SIZE],
 	 * finds, for then the digest would be another. */
 	if ((rc = nvram_settle(nv, err)) < 0 || (nv->slot_uncertain &&
 	    (rc = nvram_slot_copy(nv, nv->keys.slot, nv->sb.header.dek_id,
-	    false, err)) < 0))
+	    NVRAM_PUT_SYNCED, err)) < 0))
 		return rc;
 	/* Also where nothing was changed: a release that is cut short must
 	 * leave a record of this epoch, whichever of its writes is lost. */
@@ -340,15 +355,6 @@ nvram_offer(struct nvram *nv, const uint8_t session[FRESHNESS_SESSION_SIZE],
 	h.synced = nvram_copy_synced(nv);
 	return nv->freshness != NULL ? freshness_offer(nv->freshness, &h,
 	    err) : 0;
-}
-
-void
-nvram_leave(struct nvram *nv)
-{
-	if (nv->freshness != NULL)
-		freshness_leave(nv->freshness);
-	nv->acquired = nv->unconfirmed = nv->releasing = false;
-	nv->freshness = NULL;
 }
 
 int

@@ -12,7 +12,9 @@
 #include "nvram-crypt/freshness-authority.h"
 #include "vtpm/storage-internal.h"
 
-#define LOCK_PAUSE_MS 10
+/* A guest that is stopped waits for this. */
+#define LOCK_PAUSE_MS 1
+#define CLAIM_PAUSE_MS 50
 
 /* The file is written by its owner while it is read here: what looks torn may
  * be whole a moment later. */
@@ -78,6 +80,23 @@ find_kek(void *arg, struct envelope_kek *kek, struct err *err)
 
 /* -- out -- */
 
+/* The authority is told before any of the session leaves: so if that fails there
+ * is nothing that anybody could claim, whether it has heard or not. Another host
+ * reads the note from a storage that need not be this one's memory. */
+static int
+put_note(struct storage *s, struct err *err)
+{
+	int rc;
+
+	if (!nvram_wants_authority(s->nv))
+		return storage_write_note_unsynced(s, err);
+	if ((rc = storage_write_note(s, err)) < 0 ||
+	    (rc = nvram_offer(s->nv, s->note.session, err)) < 0)
+		return rc;
+	s->offered = true;
+	return 0;
+}
+
 int
 storage_hand_out(struct storage *s, struct envelope_session **session,
     struct err *err)
@@ -98,9 +117,12 @@ storage_hand_out(struct storage *s, struct envelope_session **session,
 	memcpy(s->note.session, envelope_session_id(*session),
 	    sizeof(s->note.session));
 	s->noted = true;
-	if ((rc = storage_write_note(s, err)) < 0) {
-		s->note = before;
-		s->noted = noted;
+	if ((rc = put_note(s, err)) < 0) {
+		/* One that got into the file goes with the next command. */
+		if (!nvram_wants_authority(s->nv)) {
+			s->note = before;
+			s->noted = noted;
+		}
 		envelope_session_free(*session);
 		*session = NULL;
 	}
@@ -109,14 +131,15 @@ out:
 	return rc;
 }
 
+/* Closed as at the end. */
 static void
 give(struct storage *s, enum storage_hold hold)
 {
 	struct err err = { 0 };
 
-	if (s->hold != STORAGE_OWNED || s->fenced ||
-	    nvram_wants_authority(s->nv))
+	if (s->hold != STORAGE_OWNED || s->fenced)
 		return;
+	storage_offer_again(s);
 	if (nvram_release(s->nv, &err) < 0) {
 		log_warning("the file is kept while the state travels: %s",
 		    err.text);
@@ -129,15 +152,59 @@ give(struct storage *s, enum storage_hold hold)
 void
 storage_lend(struct storage *s)
 {
+	bool authority = nvram_wants_authority(s->nv);
+
 	memcpy(s->lent, s->note.session, sizeof(s->lent));
-	give(s, STORAGE_LENT);
+	if (authority && !s->offered)
+		return;
+	/* The VM is stopped until the other side has taken it up: nothing is
+	 * closed or synced now, and a note is as good as a close. */
+	if (s->hold == STORAGE_OWNED && !s->fenced && nvram_lend(s->nv))
+		s->hold = STORAGE_LENT;
+	else if (!authority)
+		give(s, STORAGE_LENT);
+}
+
+void
+storage_end_loan(struct storage *s)
+{
+	struct err err = { 0 };
+
+	if (s->hold == STORAGE_LENT && nvram_end_loan(s->nv, &err) < 0)
+		log_warning("the file that was given up is not closed: %s",
+		    err.text);
+}
+
+void
+storage_offer_again(struct storage *s)
+{
+	struct err err = { 0 };
+
+	if (!s->waits || !s->noted || s->note.what != NOTE_HANDED_OUT ||
+	    !nvram_wants_authority(s->nv))
+		return;
+	if (nvram_offer(s->nv, s->note.session, &err) < 0)
+		log_warning("the state that came cannot be given back to its "
+		    "source: %s", err.text);
 }
 
 void
 storage_give_up(struct storage *s)
 {
-	if (s->waits)
-		give(s, STORAGE_WAITING);
+	if (!s->waits)
+		return;
+	s->same = false;
+	if (s->hold == STORAGE_HELD) {
+		nvram_give(s->nv);
+		s->hold = STORAGE_WAITING;
+	}
+	give(s, STORAGE_WAITING);
+}
+
+bool
+storage_holds_what_came(const struct storage *s)
+{
+	return s->hold == STORAGE_HELD || s->same;
 }
 
 /* -- in, and back -- */
@@ -168,7 +235,7 @@ check_unused(struct storage *s, const struct storage *before, struct err *err)
 	return was_moved(s, err);
 }
 
-/* Locks, reads and acquires. */
+/* Locks, reads and judges; writes nothing. */
 static int
 take(struct storage *s, struct err *err)
 {
@@ -179,21 +246,23 @@ take(struct storage *s, struct err *err)
 		return rc;
 	if ((rc = storage_read_note(s, err)) < 0 ||
 	    (rc = check_unused(s, &before, err)) < 0 ||
-	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0) {
+	    /* The authority is asked once, when it is known for what. */
+	    (!nvram_wants_authority(s->nv) &&
+	    (rc = nvram_admit(s->nv, s->freshness, err)) < 0)) {
 		nvram_give(s->nv);
 		return rc;
 	}
-	s->hold = STORAGE_OWNED;
-	return nvram_set_state_version(s->nv, s->version, err);
+	s->hold = STORAGE_HELD;
+	return 0;
 }
 
-int
-storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+static int
+hold(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	unsigned int waited = 0;
 	int rc;
 
-	if (s->hold == STORAGE_OWNED)
+	if (s->hold == STORAGE_OWNED || s->hold == STORAGE_HELD)
 		return 0;
 	if (s->moved)
 		return was_moved(s, err);
@@ -204,11 +273,68 @@ storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
 	return rc;
 }
 
+/* What was offered: the first of its source and those that claim it has it. */
+static int
+take_back(struct storage *s, struct err *err)
+{
+	struct err why = { 0 };
+	int rc = nvram_take_up(s->nv, s->freshness, s->lent, true, &why);
+
+	if (rc == 0) {
+		s->offered = false;
+		return 0;
+	}
+	nvram_give(s->nv);
+	s->hold = STORAGE_LENT;
+	if (rc != ERR_STALE)
+		return err_set(err, rc, "%s", why.text);
+	log_warning("%s", why.text);
+	return was_moved(s, err);
+}
+
+static int
+own(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	int rc;
+
+	if ((rc = hold(s, wait_ms, err)) < 0 || s->hold == STORAGE_OWNED)
+		return rc;
+	rc = s->offered ? take_back(s, err) :
+	    nvram_acquire(s->nv, s->freshness, false, err);
+	if (rc < 0)
+		return rc;
+	s->hold = STORAGE_OWNED;
+	return nvram_set_state_version(s->nv, s->version, err);
+}
+
+int
+storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	unsigned int waited = 0;
+	int rc;
+
+	/* With the lock free it may be claimed, and not given back yet. */
+	while ((rc = own(s, wait_ms, err)) == ERR_BUSY && s->offered &&
+	    waited < wait_ms) {
+		pause_ms(CLAIM_PAUSE_MS);
+		waited += CLAIM_PAUSE_MS;
+	}
+	return rc;
+}
+
 int
 storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	int rc;
 
+	/* The session was begun, and not all of it was asked for. */
+	if (s->offered && s->hold == STORAGE_OWNED) {
+		memcpy(s->lent, s->note.session, sizeof(s->lent));
+		if (!nvram_lend(s->nv))
+			return err_set(err, ERR_INTERNAL, "the nvram file "
+			    "cannot be given up");
+		s->hold = STORAGE_LENT;
+	}
 	if ((rc = storage_own(s, wait_ms, err)) < 0)
 		return rc;
 	s->waits = false;
@@ -235,19 +361,55 @@ refuse_older(const struct storage *s, const struct envelope *e,
 	    (unsigned long long)nvram_header(s->nv)->epoch);
 }
 
+static bool
+has_volatile(const struct storage *s)
+{
+	const uint8_t *data;
+	size_t size;
+
+	return nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) == 0;
+}
+
+/* From the authority. The note says that no command has run since; so where
+ * nobody has it on offer any more (its source was killed, started again, and
+ * ended before a command), it is as any file that nobody has open. */
+static int
+claim(struct storage *s, const struct envelope *e, struct err *err)
+{
+	struct err why = { 0 };
+	int rc = nvram_take_up(s->nv, s->freshness, e->session, false, &why);
+
+	if (rc == ERR_STALE) {
+		why = (struct err){ 0 };
+		rc = nvram_acquire(s->nv, s->freshness, false, &why);
+	}
+	if (rc < 0)
+		return err_set(err, rc, "%s", why.text);
+	s->hold = STORAGE_OWNED;
+	s->same = !has_volatile(s);
+	return nvram_set_state_version(s->nv, s->version, err);
+}
+
 /* From here on the session is the one that is out: until a command runs, it
- * can be brought in again. */
+ * can be brought in again. What is not the state in the file will be stored, and
+ * that takes an owner. */
 static int
 judge(struct storage *s, const struct envelope *e, struct err *err)
 {
 	bool known = s->noted && s->note.what == NOTE_HANDED_OUT &&
 	    memcmp(s->note.session, e->session, sizeof(e->session)) == 0;
 	bool accepted = s->noted && s->note.what == NOTE_ACCEPTED;
+	int rc;
 
+	if (known && s->hold == STORAGE_HELD && nvram_wants_authority(s->nv))
+		return claim(s, e, err);
+	/* A volatile state in the file is not the one that came. */
 	if (known)
-		return 0;
+		return has_volatile(s) ? storage_own(s, 0, err) : 0;
 	if (!accepted && !s->allow_restore)
 		return refuse_older(s, e, err);
+	if ((rc = storage_own(s, 0, err)) < 0)
+		return rc;
 	log_event(LOG_LEVEL_WARNING, "migration.restored", "epoch=%llu "
 	    "file_epoch=%llu allowed_by=%s consequence=\"the TPM goes back to "
 	    "an older state\"", (unsigned long long)e->epoch,
@@ -260,13 +422,13 @@ judge(struct storage *s, const struct envelope *e, struct err *err)
 }
 
 int
-storage_open_blob(struct storage *s, const void *bytes, size_t size,
-    struct envelope *e, struct secret **state, struct err *err)
+storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
+    size_t size, struct envelope *e, struct secret **state, struct err *err)
 {
 	struct envelope_kek by;
 	int rc;
 
-	if ((rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
+	if ((rc = hold(s, wait_ms, err)) < 0 || (rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
 	    find_kek, s, e, &by, state, err)) < 0)
 		return rc;
 	if ((rc = judge(s, e, err)) < 0) {

@@ -182,9 +182,15 @@ storage_close(struct storage *s, struct err *err)
 	if (s == NULL)
 		return 0;
 	look_for_name(s, true);
+	storage_end_loan(s);
+	/* What a waiting one has not acquired, its giver closes. */
+	if (s->hold == STORAGE_HELD && !s->waits)
+		rc = storage_own(s, 0, err);
 	/* The record is another's, and so is the end. */
-	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0)
+	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0) {
+		storage_offer_again(s);
 		rc = nvram_release(s->nv, err);
+	}
 	storage_abandon(s);
 	return rc;
 }
@@ -192,6 +198,9 @@ storage_close(struct storage *s, struct err *err)
 void
 storage_rest(struct storage *s)
 {
+	/* The authority lets the session be claimed, and keeps others away. */
+	if (!nvram_wants_authority(s->nv))
+		storage_end_loan(s);
 	nvram_rest(s->nv);
 }
 
@@ -304,15 +313,20 @@ pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+typedef int put_records(struct nvram *nv, const struct nvram_record *records,
+    size_t n, struct err *err);
+
 /* records has room for one more: the note goes along. */
 static int
-commit(struct storage *s, struct nvram_record *records, size_t n,
-    struct err *err)
+commit_by(struct storage *s, put_records *put, struct nvram_record *records,
+    size_t n, struct err *err)
 {
 	uint8_t note[NOTE_SIZE];
 	int rc;
 
 	if ((rc = check_fence(s, err)) < 0)
+		return rc;
+	if (s->hold == STORAGE_HELD && (rc = storage_own(s, 0, err)) < 0)
 		return rc;
 	if (s->hold != STORAGE_OWNED)
 		return err_set(err, ERR_REFUSED, "the nvram file is not this "
@@ -323,7 +337,7 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 			sizeof(note) };
 	}
 	for (size_t i = 0;; i++) {
-		rc = nvram_commit(s->nv, records, n, err);
+		rc = put(s->nv, records, n, err);
 		if (rc == 0)
 			break;
 		if (rc == ERR_STALE)
@@ -340,9 +354,16 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 	if (s->failing)
 		log_event(LOG_LEVEL_WARNING, "storage.recovered",
 		    "nothing was lost");
-	s->failing = false;
+	s->failing = s->same = false;
 	look_for_name(s, false);
 	return 0;
+}
+
+static int
+commit(struct storage *s, struct nvram_record *records, size_t n,
+    struct err *err)
+{
+	return commit_by(s, nvram_commit, records, n, err);
 }
 
 int
@@ -369,7 +390,8 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 }
 
 static int
-commit_again(struct storage *s, bool with_volatile, struct err *err)
+commit_again(struct storage *s, put_records *put, bool with_volatile,
+    struct err *err)
 {
 	struct nvram_record records[3] = { { .kind = NVRAM_PERMANENT },
 		{ .kind = NVRAM_VOLATILE } };
@@ -382,13 +404,19 @@ commit_again(struct storage *s, bool with_volatile, struct err *err)
 	if (with_volatile && nvram_get(s->nv, NVRAM_VOLATILE,
 	    &records[1].data, &records[1].size, NULL) == 0)
 		n++;
-	return commit(s, records, n, err);
+	return commit_by(s, put, records, n, err);
 }
 
 int
 storage_write_note(struct storage *s, struct err *err)
 {
-	return commit_again(s, true, err);
+	return commit_again(s, nvram_commit, true, err);
+}
+
+int
+storage_write_note_unsynced(struct storage *s, struct err *err)
+{
+	return commit_again(s, nvram_commit_unsynced, true, err);
 }
 
 int
@@ -399,7 +427,7 @@ storage_drop_volatile(struct storage *s, struct err *err)
 
 	if (nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0)
 		return 0;
-	return commit_again(s, false, err);
+	return commit_again(s, nvram_commit, false, err);
 }
 
 int
