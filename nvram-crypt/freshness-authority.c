@@ -143,6 +143,7 @@ begin(struct freshness_authority *fa, const struct freshness_claim *c,
 	memcpy(fa->uuid, c->uuid, sizeof(fa->uuid));
 	*grant = (struct freshness_grant){ .epoch = answer->epoch,
 		.synced = answer->synced && !fa->instance.was_open };
+	grant->pending = grant->synced;
 	agent_watch(fa->agent, fa->uuid, fa->epoch, fa->instance.bytes);
 }
 

@@ -135,6 +135,13 @@ as_closed(const struct freshness_record *r, const struct freshness_claim *c)
 	    freshness_judge(r, c) == FRESHNESS_FRESH;
 }
 
+/* What an owner has left open, but in good order. */
+static bool
+as_lent(const struct freshness_record *r, const struct freshness_claim *c)
+{
+	return c->lent && r->state == FRESHNESS_OPEN && c->epoch == r->epoch;
+}
+
 /*
  * Before the epoch is in the file: the record lets in the file as it is, and
  * with the new epoch. What was read may be in the page cache only, if its writer was
@@ -170,10 +177,11 @@ native_acquire(struct freshness *f, const struct freshness_claim *c,
 	if ((rc = take_record(fn, c, accept, &accepted, err)) < 0)
 		goto out;
 	grant->synced = as_closed(&fn->record, c);
-	if (!grant->synced &&
+	grant->pending = grant->synced || as_lent(&fn->record, c);
+	if (!grant->pending &&
 	    (rc = record_opening(fn, c, accepted, err)) < 0)
 		goto out;
-	fn->epoch = fn->record.epoch + (grant->synced ? 1 : 0);
+	fn->epoch = fn->record.epoch + (grant->pending ? 1 : 0);
 	grant->epoch = fn->epoch;
 out:
 	if (rc < 0)

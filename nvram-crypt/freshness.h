@@ -26,6 +26,8 @@ struct freshness_claim {
 				 * missing record is refused too */
 	bool synced;		/* to freshness_register: every byte of the file
 				 * is known to be on the disk */
+	bool lent;		/* to freshness_acquire: its owner gave it up with
+				 * the record open, and that is on the disk */
 };
 
 /* A state that is handed out, under a name of its own. */
@@ -39,11 +41,13 @@ struct freshness_handover {
 /* What an owner got. */
 struct freshness_grant {
 	uint64_t epoch;		/* to be written into the file */
-	/* The file is what a clean close left and was synced then; nothing has
-	 * been recorded yet, nor need the epoch be on the disk before
-	 * freshness_confirm. Otherwise what was read from the file has to be
-	 * made durable before anything of it is overwritten. */
+	/* The file is what a clean close left and was synced then. Otherwise
+	 * what was read from the file has to be made durable before anything of
+	 * it is overwritten. */
 	bool synced;
+	/* Nothing has been recorded yet, nor need the epoch be on the disk
+	 * before freshness_confirm; so it is where synced is. */
+	bool pending;
 };
 
 struct freshness;

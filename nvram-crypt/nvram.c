@@ -222,7 +222,7 @@ check_keeper(const struct nvram *nv, const struct freshness *f, bool accept,
  * offered under that name. */
 struct taking {
 	struct freshness *f;
-	bool accept, back;
+	bool accept, back, lent;
 	const uint8_t *session;
 };
 
@@ -236,6 +236,7 @@ take_epoch(const struct nvram *nv, const struct taking *t,
 	if (t->f == NULL)
 		return 0;
 	nvram_claim(nv, &claim);
+	claim.lent = t->lent && nv->slot.epoch == nv->sb.header.epoch;
 	rc = t->session != NULL ? freshness_take_up(t->f, &claim, t->session,
 	    t->back, grant, err) : freshness_acquire(t->f, &claim, t->accept,
 	    grant, err);
@@ -273,7 +274,7 @@ take(struct nvram *nv, const struct taking *t, struct err *err)
 	next.header.epoch = grant.epoch;
 	set_owner(&next.header, nv->acts_for);
 	nvram_set_floor(&next, &nv->slot);
-	rc = grant.synced ? nvram_superblock_put_pending(nv, &next, err) :
+	rc = grant.pending ? nvram_superblock_put_pending(nv, &next, err) :
 	    nvram_superblock_put(nv, &next, nv->keys.superblock, false, err);
 	if (rc < 0)
 		return rc;
@@ -299,6 +300,12 @@ nvram_take_up(struct nvram *nv, struct freshness *f,
 {
 	return take(nv, &(struct taking){ .f = f, .session = session,
 		.back = back }, err);
+}
+
+int
+nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err)
+{
+	return take(nv, &(struct taking){ .f = f, .lent = true }, err);
 }
 
 int

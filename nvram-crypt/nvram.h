@@ -164,6 +164,9 @@ bool nvram_wants_authority(const struct nvram *nv);
  * accept_restore. After a failure it can be called again. */
 int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err);
+/* The same for a file of which something in it says that its owner has lent it: no
+ * more than one sync now, and two with the first change. */
+int nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err);
 /* Where the authority keeps the record: it lets whoever comes with the session
  * have the VM. All is on the disk then. After that comes nvram_lend and, perhaps,
  * nvram_take_up; or no change until then. */

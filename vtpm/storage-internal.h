@@ -35,6 +35,8 @@ struct storage {
 	bool allow_restore;
 	bool waits;		/* it was begun by storage_open_waiting, and no
 				 * command has run since */
+	bool known;		/* what came is what the note names, and so the
+				 * file was lent */
 	uint32_t version;	/* storage_note_version's */
 	bool failing;		/* the last store failed */
 	bool fenced;		/* the VM is another's, and that was told */

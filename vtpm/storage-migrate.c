@@ -227,6 +227,7 @@ was_moved(struct storage *s, struct err *err)
 static int
 check_unused(struct storage *s, const struct storage *before, struct err *err)
 {
+	s->known = before->hold == STORAGE_LENT;
 	if (before->hold != STORAGE_LENT)
 		return 0;
 	if (s->noted && s->note.what == NOTE_HANDED_OUT && memcmp(
@@ -300,6 +301,7 @@ own(struct storage *s, unsigned int wait_ms, struct err *err)
 	if ((rc = hold(s, wait_ms, err)) < 0 || s->hold == STORAGE_OWNED)
 		return rc;
 	rc = s->offered ? take_back(s, err) :
+	    s->known ? nvram_acquire_lent(s->nv, s->freshness, err) :
 	    nvram_acquire(s->nv, s->freshness, false, err);
 	if (rc < 0)
 		return rc;
@@ -401,6 +403,7 @@ judge(struct storage *s, const struct envelope *e, struct err *err)
 	bool accepted = s->noted && s->note.what == NOTE_ACCEPTED;
 	int rc;
 
+	s->known = known;
 	if (known && s->hold == STORAGE_HELD && nvram_wants_authority(s->nv))
 		return claim(s, e, err);
 	/* A volatile state in the file is not the one that came. */

@@ -2,6 +2,7 @@
 #include "vtpm/storage-internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -366,6 +367,20 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 	return commit_by(s, nvram_commit, records, n, err);
 }
 
+/* libtpms stores what SET_STATEBLOB brought when it starts with it. Where that is
+ * what the file holds, byte for byte, it is stored. */
+static bool
+is_held_already(const struct storage *s, const uint8_t *state, size_t n)
+{
+	const uint8_t *data;
+	size_t size;
+
+	return s->hold == STORAGE_HELD &&
+	    nvram_get(s->nv, NVRAM_PERMANENT, &data, &size, NULL) == 0 &&
+	    size == n && memcmp(data, state, size) == 0 &&
+	    nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0;
+}
+
 int
 storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
     size_t size, struct err *err)
@@ -374,6 +389,8 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	int rc;
 
 	if (which == TPM_STATE_PERMANENT) {
+		if (is_held_already(s, data, size))
+			return 0;
 		records[0] = (struct nvram_record){ NVRAM_PERMANENT, data,
 			size };
 		return commit(s, records, 1, err);
