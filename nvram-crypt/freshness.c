@@ -55,6 +55,7 @@ freshness_take_up(struct freshness *f, const struct freshness_claim *c,
 	return f->ops->take_up(f, c, session, back, grant, err);
 }
 
+int
 freshness_admit(struct freshness *f, const struct freshness_claim *c,
     struct err *err)
 {

@@ -375,7 +375,7 @@ is_held_already(const struct storage *s, const uint8_t *state, size_t n)
 	const uint8_t *data;
 	size_t size;
 
-	return s->hold == STORAGE_HELD &&
+	return storage_holds_what_came(s) &&
 	    nvram_get(s->nv, NVRAM_PERMANENT, &data, &size, NULL) == 0 &&
 	    size == n && memcmp(data, state, size) == 0 &&
 	    nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0;
