@@ -97,6 +97,7 @@ read_anew(struct nvram **out, const struct nvram *old, struct err *err)
 		return rc;
 	}
 	nv->acts_for = old->acts_for;
+	memcpy(nv->host, old->host, sizeof(nv->host));
 	*out = nv;
 	return 0;
 }

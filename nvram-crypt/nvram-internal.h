@@ -3,6 +3,8 @@
 #ifndef NVRAM_CRYPT_NVRAM_INTERNAL_H
 #define NVRAM_CRYPT_NVRAM_INTERNAL_H
 
+#include <limits.h>
+
 #include "nvram-crypt/nvram.h"
 #include "nvram-crypt/slot.h"
 #include "nvram-crypt/superblock.h"
@@ -35,6 +37,7 @@ struct nvram {
 	char *name;		/* for messages */
 	bool writable;
 	pid_t acts_for;		/* 0: itself */
+	char host[HOST_NAME_MAX + 1];	/* empty: not asked for yet */
 	bool unlocked;
 	bool acquired;
 	bool releasing;		/* the record may say already what is left */

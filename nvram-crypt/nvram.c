@@ -2,7 +2,6 @@
 /*
  * A file in use: taking it, committing states, giving it back.
  */
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -154,20 +153,27 @@ nvram_rest(struct nvram *nv)
 }
 
 static void
-set_owner(struct nvram_header *h, pid_t pid)
+learn_host(struct nvram *nv)
 {
-	char host[HOST_NAME_MAX + 1] = "";
+	if (nv->host[0] == '\0')
+		(void)gethostname(nv->host, sizeof(nv->host) - 1);
+}
 
-	(void)gethostname(host, sizeof(host) - 1);
+static void
+set_owner(struct nvram *nv, struct nvram_header *h)
+{
+	learn_host(nv);
 	memset(h->owner, 0, sizeof(h->owner));
-	snprintf(h->owner, sizeof(h->owner), "host %s, process %ld", host,
-	    (long)(pid != 0 ? pid : getpid()));
+	snprintf(h->owner, sizeof(h->owner), "host %s, process %ld", nv->host,
+	    (long)(nv->acts_for != 0 ? nv->acts_for : getpid()));
 }
 
 void
 nvram_act_for(struct nvram *nv, pid_t pid)
 {
 	nv->acts_for = pid;
+	/* Who waits for a file may not ask any more when it is taken. */
+	learn_host(nv);
 }
 
 int
@@ -272,7 +278,7 @@ take(struct nvram *nv, const struct taking *t, struct err *err)
 		return rc;
 	nv->synced = nv->synced || grant.synced;
 	next.header.epoch = grant.epoch;
-	set_owner(&next.header, nv->acts_for);
+	set_owner(nv, &next.header);
 	nvram_set_floor(&next, &nv->slot);
 	rc = grant.pending ? nvram_superblock_put_pending(nv, &next, err) :
 	    nvram_superblock_put(nv, &next, nv->keys.superblock, false, err);
