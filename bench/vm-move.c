@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The blobs' part of a live migration (bench/migrate.c) of a VM whose record the
- * authority keeps: one request on the source (OFFER) and one on the target
+ * The blobs' part of a live migration (bench/migrate.c) of a VM whose record
+ * the authority keeps: one request on the source (OFFER) and one on the target
  * (CLAIM), over vta-kmxa and vta-kmxd to the store, all on this machine. Each
  * move has a fresh process as its target, and a first command after it.
  */

@@ -87,6 +87,18 @@ report_stale(const struct freshness_claim *c, const struct err *err)
 	    c->epoch, err->text);
 }
 
+/* The grant is the authority's, but never one that goes back. */
+static int
+check_grant(const struct freshness_claim *c,
+    const struct agent_message *answer, struct err *err)
+{
+	if (answer->epoch >= c->epoch && answer->epoch != 0 &&
+	    answer->epoch != UINT64_MAX)
+		return 0;
+	return err_set(err, ERR_STALE, "the trust authority grants epoch %"
+	    PRIu64 " to a file of epoch %" PRIu64, answer->epoch, c->epoch);
+}
+
 static int
 ask_for_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
     struct agent_message *answer, struct err *err)
@@ -97,12 +109,7 @@ ask_for_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
 	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
 	if ((rc = ask(fa, &q, AGENT_TIME_KEY, answer, err)) < 0)
 		return rc;
-	if (answer->epoch < c->epoch || answer->epoch == 0 ||
-	    answer->epoch == UINT64_MAX)
-		return err_set(err, ERR_STALE, "the trust authority grants "
-		    "epoch %" PRIu64 " to a file of epoch %" PRIu64,
-		    answer->epoch, c->epoch);
-	return 0;
+	return check_grant(c, answer, err);
 }
 
 /* Of an owner on this host that was killed: what it left is the latest, and
@@ -188,7 +195,9 @@ authority_take_up(struct freshness *f, const struct freshness_claim *c,
 		return rc;
 	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
 	memcpy(q.session, session, sizeof(q.session));
-	if ((rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err)) < 0) {
+	/* The same epoch again: its answer was lost, and the file has it. */
+	if ((rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err)) < 0 ||
+	    (rc = check_grant(c, &answer, err)) < 0) {
 		let_go(fa, !fa->instance.was_open);
 		return rc;
 	}

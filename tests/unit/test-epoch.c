@@ -385,7 +385,8 @@ do_take_up(struct world *w, struct host *h)
 	if (epoch_take_up(&w->record, w->disk.says.epoch, session, &h->who,
 	    h->at == LENT, w->now, w->now + LEASE) != EPOCH_DONE)
 		return;
-	cr_assert_eq(w->disk.note, w->offered.note, "an older session was taken");
+	cr_assert_eq(w->disk.note, w->offered.note,
+	    "an older session was taken");
 	cr_assert_eq(w->opening, w->offered.opening, "a used one was taken");
 	h->file = w->disk;
 	h->file.after = w->opening;

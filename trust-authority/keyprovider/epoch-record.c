@@ -142,7 +142,8 @@ epoch_read(const json_t *json, const char *vm, struct epoch_record *r,
 	    "{s:I s:b s:b s:b s?b s?s s?o s?o s?o !}", "epoch", &epoch,
 	    "confirmed", &confirmed, "clean", &clean, "synced", &synced,
 	    "accept", &accept, "digest", &digest, "before", &before, "owner",
-	    &owner, "offer", &offer) < 0 || !number_good(epoch) || (clean && !confirmed) ||
+	    &owner, "offer", &offer) < 0 || !number_good(epoch) ||
+	    (clean && !confirmed) ||
 	    (clean != 0) != (digest != NULL) ||
 	    (confirmed != 0) == (before != NULL))
 		return record_damaged(EPOCH_KIND, vm, err);

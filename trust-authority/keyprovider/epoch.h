@@ -133,8 +133,8 @@ enum epoch_step epoch_fence(struct epoch_record *r);
 /* -- handing over: epoch-offer.c -- */
 
 /* The owner, whose file is open at c->epoch, lets the session be claimed, and
- * stays the owner until then, or until lease_until. Again for a session that it has claimed itself:
- * it gives that back, unused. */
+ * stays the owner until then, or until lease_until. Again for a session that it
+ * has claimed itself: it gives that back, unused. */
 enum epoch_step epoch_offer(struct epoch_record *r,
     const struct epoch_claim *c, bool synced,
     const uint8_t session[EPOCH_SESSION_SIZE], const struct epoch_asker *who,

@@ -13,11 +13,13 @@
 
 static const struct field register_fields[] = { EPOCH_FIELD, DIGEST_FIELD,
 	{ "synced", FIELD_FLAG, FIELD_AT(struct epoch_body, synced), 0 } };
-static const struct field acquire_fields[] = { EPOCH_FIELD, DIGEST_FIELD, INSTANCE_FIELD,
+static const struct field acquire_fields[] = { EPOCH_FIELD, DIGEST_FIELD,
+	INSTANCE_FIELD,
 	{ "ended", FIELD_HEX, FIELD_AT(struct epoch_body, ended),
 	    FIELD_MAY_BE_EMPTY } };
 static const struct field confirm_fields[] = { EPOCH_FIELD, INSTANCE_FIELD };
-static const struct field release_fields[] = { EPOCH_FIELD, DIGEST_FIELD, INSTANCE_FIELD,
+static const struct field release_fields[] = { EPOCH_FIELD, DIGEST_FIELD,
+	INSTANCE_FIELD,
 	{ "synced", FIELD_FLAG, FIELD_AT(struct epoch_body, synced),
 	    FIELD_NEEDED } };
 static const struct field check_fields[] = { EPOCH_FIELD, DIGEST_FIELD };
@@ -71,8 +73,8 @@ post_register(void *ctx, const struct http_request *request,
     struct http_answer *answer, struct err *err)
 {
 	struct epoch_request a;
-	int rc = epoch_request_read(&a, ctx, request, asked_read, register_fields,
-	    FIELDS_COUNT(register_fields), answer, err);
+	int rc = epoch_request_read(&a, ctx, request, asked_read,
+	    register_fields, FIELDS_COUNT(register_fields), answer, err);
 
 	if (rc == 0) {
 		epoch_register(&a.record, &a.claim, a.body.synced);
@@ -131,8 +133,8 @@ post_acquire(void *ctx, const struct http_request *request,
 {
 	enum epoch_step step = EPOCH_DONE;
 	struct epoch_request a;
-	int rc = epoch_request_read(&a, ctx, request, asked_read, acquire_fields,
-	    FIELDS_COUNT(acquire_fields), answer, err);
+	int rc = epoch_request_read(&a, ctx, request, asked_read,
+	    acquire_fields, FIELDS_COUNT(acquire_fields), answer, err);
 
 	if (rc == 0)
 		rc = epoch_request_change(&a, acquire, &step, err);
@@ -163,13 +165,13 @@ release(struct epoch_request *a)
 static int
 finish(void *ctx, const struct http_request *request,
     const struct field *fields, size_t count,
-    enum epoch_step (*step)(struct epoch_request *a), struct http_answer *answer,
-    struct err *err)
+    enum epoch_step (*step)(struct epoch_request *a),
+    struct http_answer *answer, struct err *err)
 {
 	enum epoch_step done = EPOCH_DONE;
 	struct epoch_request a;
-	int rc = epoch_request_read(&a, ctx, request, asked_read_owner, fields, count,
-	    answer, err);
+	int rc = epoch_request_read(&a, ctx, request, asked_read_owner,
+	    fields, count, answer, err);
 
 	if (rc == 0)
 		rc = epoch_request_change(&a, step, &done, err);
