@@ -4,9 +4,9 @@
  * (tpm_emulator_pre_save, tpm_emulator_set_state_blobs) GET_STATEBLOB of the
  * three kinds on the source, then STOP, SET_STATEBLOB of two and INIT on the
  * target, one after the other without a pause, which is harder than what QEMU
- * does between. Then the VM runs on: its first command, which is not part of it,
- * has a row without a bar, so that nothing hides there. Each move goes the other
- * way than the one before, with a fresh process as its target.
+ * does between. Then the VM runs on: its first command, which is not part of
+ * it, has a row without a bar, so that nothing hides there. Each move goes the
+ * other way than the one before, with a fresh process as its target.
  *
  * vtpmd's two share the file. swtpm 0.7 has a directory for each and keys for
  * files and stream, as libvirt starts it for a domain with encryption.

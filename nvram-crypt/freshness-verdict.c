@@ -34,8 +34,9 @@ report(enum log_level level, const char *event, const char *reason,
 }
 
 int
-freshness_verdict_on(const struct freshness_record *r, const struct freshness_claim *c,
-    bool accept, bool *accepted, struct err *err)
+freshness_verdict_on(const struct freshness_record *r,
+    const struct freshness_claim *c, bool accept, bool *accepted,
+    struct err *err)
 {
 	enum freshness_verdict v = freshness_judge(r, c);
 	const char *reason = v == FRESHNESS_OLDER ? "older" : "forked";

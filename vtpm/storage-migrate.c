@@ -393,8 +393,8 @@ claim(struct storage *s, const struct envelope *e, struct err *err)
 }
 
 /* From here on the session is the one that is out: until a command runs, it
- * can be brought in again. What is not the state in the file will be stored, and
- * that takes an owner. */
+ * can be brought in again. What is not the state in the file will be stored,
+ * and that takes an owner. */
 static int
 judge(struct storage *s, const struct envelope *e, struct err *err)
 {
@@ -431,7 +431,8 @@ storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
 	struct envelope_kek by;
 	int rc;
 
-	if ((rc = hold(s, wait_ms, err)) < 0 || (rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
+	if ((rc = hold(s, wait_ms, err)) < 0 ||
+	    (rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
 	    find_kek, s, e, &by, state, err)) < 0)
 		return rc;
 	if ((rc = judge(s, e, err)) < 0) {

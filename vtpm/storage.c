@@ -367,8 +367,8 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 	return commit_by(s, nvram_commit, records, n, err);
 }
 
-/* libtpms stores what SET_STATEBLOB brought when it starts with it. Where that is
- * what the file holds, byte for byte, it is stored. */
+/* libtpms stores what SET_STATEBLOB brought when it starts with it. Where that
+ * is what the file holds, byte for byte, it is stored. */
 static bool
 is_held_already(const struct storage *s, const uint8_t *state, size_t n)
 {

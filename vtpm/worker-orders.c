@@ -167,8 +167,8 @@ order_data_fd(struct worker *w, struct message *m, int fd)
 	return TPM_SUCCESS;
 }
 
-/* State that came by ORDER_SET_STATE, and is not the file's already, becomes that
- * only here, when libtpms has taken it. */
+/* State that came by ORDER_SET_STATE, and is not the file's already, becomes
+ * that only here, when libtpms has taken it. */
 static uint32_t
 keep_new_state(struct worker *w)
 {

@@ -381,7 +381,7 @@ teardown(void)
 	fixture_free(&fx);
 }
 
-TestSuite(opening, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(opening, .init = setup, .fini = teardown, .timeout = 600);
 
 static void
 refused(const struct fault_store *copy, const char *which, const char *where)
@@ -506,7 +506,7 @@ Test(opening, killed_and_then_power_cut)
 	struct progress second = { .mid = fault_store_new(FIXTURE_FILE_SIZE) };
 	struct moment killed = { 0 };
 	/* No multiple of the cuts, so that all kinds come by. */
-	unsigned int step = getenv("VTPMD_STOPS") != NULL ? 1 : 7;
+	unsigned int step = getenv("VTPMD_STOPS") != NULL ? 1 : 11;
 	unsigned int of_file, stops, of_file2, stops2;
 	char where[160];
 
