@@ -15,7 +15,7 @@ struct authority_plan {
 	size_t kek_vms;		/* VMs with a KEK in the KMS */
 	double interval;	/* s between two attestations of a host */
 	double seconds;		/* that the load goes on */
-	size_t starts;		/* of a VM */
+	size_t starts;		/* of a VM, and moves */
 };
 
 struct authority_bench {
@@ -48,5 +48,6 @@ int bench_attest(const struct authority_bench *a, struct err *err);
 int bench_release(const struct authority_bench *a, struct err *err);
 int bench_hosts(const struct authority_bench *a, struct err *err);
 int bench_vm_start(const struct authority_bench *a, struct err *err);
+int bench_vm_move(const struct authority_bench *a, struct err *err);
 
 #endif

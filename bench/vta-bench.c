@@ -33,12 +33,13 @@ static const struct {
 	{ "release", bench_release },
 	{ "hosts", bench_hosts },
 	{ "vm-start", bench_vm_start },
+	{ "vm-move", bench_vm_move },
 };
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
 
 static const char usage[] =
 "usage: vta-bench VTPMD VTPMCTL [--smoke] [--seconds N] [PART...]\n"
-"Parts: attest release hosts vm-start (default: all).\n";
+"Parts: attest release hosts vm-start vm-move (default: all).\n";
 
 static const struct place *running;
 

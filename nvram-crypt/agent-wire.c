@@ -22,6 +22,7 @@ enum field {
 	F_EPOCH,
 	F_DIGEST,
 	F_INSTANCE,
+	F_SESSION,
 	F_SYNCED,
 	F_LEASE,
 	F_AUTHORITY,
@@ -62,6 +63,13 @@ static const struct {
 	[AGENT_STATUS] = { "STATUS", { F_END }, { F_TEXT } },
 	[AGENT_ATTEST] = { "ATTEST", { F_END }, { F_TEXT } },
 	[AGENT_HOST_EXPORT] = { "HOST_EXPORT", { F_END }, { F_TEXT } },
+	[AGENT_OFFER] = { "OFFER", { F_UUID, F_EPOCH, F_INSTANCE, F_DIGEST,
+	    F_SYNCED, F_SESSION }, { F_END } },
+	[AGENT_CLAIM] = { "CLAIM", { F_UUID, F_EPOCH, F_INSTANCE, F_SESSION },
+	    { F_EPOCH, F_SYNCED, F_LEASE } },
+	[AGENT_RECLAIM] = { "RECLAIM",
+	    { F_UUID, F_EPOCH, F_INSTANCE, F_SESSION },
+	    { F_EPOCH, F_SYNCED, F_LEASE } },
 };
 
 static const uint8_t failed[] = { F_FAULT, F_TEXT, F_END };
@@ -170,6 +178,9 @@ put_field(struct buf *b, enum field field, const struct agent_message *m)
 		break;
 	case F_INSTANCE:
 		buf_put_bytes(b, m->instance, sizeof(m->instance));
+		break;
+	case F_SESSION:
+		buf_put_bytes(b, m->session, sizeof(m->session));
 		break;
 	case F_SYNCED:
 		buf_put_u8(b, m->synced);
@@ -325,6 +336,9 @@ get_field(struct buf *b, enum field field, struct agent_message *m)
 		break;
 	case F_INSTANCE:
 		buf_get_bytes(b, m->instance, sizeof(m->instance));
+		break;
+	case F_SESSION:
+		buf_get_bytes(b, m->session, sizeof(m->session));
 		break;
 	case F_SYNCED:
 		get_bool(b, &m->synced);

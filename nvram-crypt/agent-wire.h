@@ -21,6 +21,7 @@
 #define AGENT_KEY_SIZE 32u
 #define AGENT_DIGEST_SIZE 32u
 #define AGENT_INSTANCE_SIZE 16u
+#define AGENT_SESSION_SIZE 16u
 #define AGENT_CERTS_MAX 4u		/* EKs, certificates, CAs above them */
 
 enum agent_type {
@@ -39,7 +40,10 @@ enum agent_type {
 	AGENT_STATUS,
 	AGENT_ATTEST,
 	AGENT_HOST_EXPORT,
-	AGENT_TYPE_LAST = AGENT_HOST_EXPORT,
+	AGENT_OFFER,
+	AGENT_CLAIM,
+	AGENT_RECLAIM,
+	AGENT_TYPE_LAST = AGENT_RECLAIM,
 };
 
 /* A notice's type; numbers of their own. */
@@ -86,6 +90,7 @@ struct agent_message {
 	uint64_t epoch;
 	uint8_t digest[AGENT_DIGEST_SIZE];
 	uint8_t instance[AGENT_INSTANCE_SIZE];
+	uint8_t session[AGENT_SESSION_SIZE];	/* of a hand-over */
 	uint32_t lease_seconds;
 	bool synced;
 	bool new_kek;

@@ -16,6 +16,7 @@ struct freshness_authority {
 	struct freshness_instance instance;
 	uint8_t uuid[UUID_SIZE];
 	uint64_t epoch;		/* this owner's */
+	bool prepared;		/* the instance's file stays open */
 };
 
 static struct agent_message
@@ -44,6 +45,15 @@ owned(const struct freshness_authority *fa, enum agent_type type)
 
 	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
 	return q;
+}
+
+static void
+let_go(struct freshness_authority *fa, bool clean)
+{
+	if (fa->prepared)
+		freshness_instance_leave(&fa->instance, clean);
+	else
+		freshness_instance_drop(&fa->instance, clean);
 }
 
 static int
@@ -77,6 +87,18 @@ report_stale(const struct freshness_claim *c, const struct err *err)
 	    c->epoch, err->text);
 }
 
+/* The grant is the authority's, but never one that goes back. */
+static int
+check_grant(const struct freshness_claim *c,
+    const struct agent_message *answer, struct err *err)
+{
+	if (answer->epoch >= c->epoch && answer->epoch != 0 &&
+	    answer->epoch != UINT64_MAX)
+		return 0;
+	return err_set(err, ERR_STALE, "the trust authority grants epoch %"
+	    PRIu64 " to a file of epoch %" PRIu64, answer->epoch, c->epoch);
+}
+
 static int
 ask_for_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
     struct agent_message *answer, struct err *err)
@@ -87,12 +109,7 @@ ask_for_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
 	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
 	if ((rc = ask(fa, &q, AGENT_TIME_KEY, answer, err)) < 0)
 		return rc;
-	if (answer->epoch < c->epoch || answer->epoch == 0 ||
-	    answer->epoch == UINT64_MAX)
-		return err_set(err, ERR_STALE, "the trust authority grants "
-		    "epoch %" PRIu64 " to a file of epoch %" PRIu64,
-		    answer->epoch, c->epoch);
-	return 0;
+	return check_grant(c, answer, err);
 }
 
 /* Of an owner on this host that was killed: what it left is the latest, and
@@ -125,6 +142,18 @@ take_epoch(struct freshness_authority *fa, const struct freshness_claim *c,
 	    PRIu64 " a second time", answer->epoch);
 }
 
+static void
+begin(struct freshness_authority *fa, const struct freshness_claim *c,
+    const struct agent_message *answer, struct freshness_grant *grant)
+{
+	fa->epoch = answer->epoch;
+	memcpy(fa->uuid, c->uuid, sizeof(fa->uuid));
+	*grant = (struct freshness_grant){ .epoch = answer->epoch,
+		.synced = answer->synced && !fa->instance.was_open };
+	grant->pending = grant->synced;
+	agent_watch(fa->agent, fa->uuid, fa->epoch, fa->instance.bytes);
+}
+
 /* Whether a restore is accepted is said at the authority, not here. */
 static int
 authority_acquire(struct freshness *f, const struct freshness_claim *c,
@@ -136,22 +165,43 @@ authority_acquire(struct freshness *f, const struct freshness_claim *c,
 	int rc;
 
 	(void)accept;
-	freshness_instance_drop(&fa->instance, false);	/* of a try before */
+	let_go(fa, false);	/* of a try before */
 	if ((rc = freshness_instance_take(&fa->instance, &fa->config, c->uuid,
 	    err)) < 0)
 		return rc;
 	if ((rc = take_epoch(fa, c, &answer, &why)) < 0) {
 		if (rc == ERR_STALE)
 			report_stale(c, &why);
-		freshness_instance_drop(&fa->instance, false);
+		let_go(fa, false);
 		return err_set(err, rc, "%s", why.text);
 	}
-	fa->epoch = answer.epoch;
-	memcpy(fa->uuid, c->uuid, sizeof(fa->uuid));
-	*grant = (struct freshness_grant){ .epoch = answer.epoch,
-		.synced = answer.synced && !fa->instance.was_open };
-	grant->pending = grant->synced;
-	agent_watch(fa->agent, fa->uuid, fa->epoch, fa->instance.bytes);
+	begin(fa, c, &answer, grant);
+	return 0;
+}
+
+static int
+authority_take_up(struct freshness *f, const struct freshness_claim *c,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+    struct freshness_grant *grant, struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = about(back ? AGENT_RECLAIM : AGENT_CLAIM,
+		c->uuid, c->epoch), answer;
+	int rc;
+
+	let_go(fa, false);
+	if ((rc = freshness_instance_take(&fa->instance, &fa->config, c->uuid,
+	    err)) < 0)
+		return rc;
+	memcpy(q.instance, fa->instance.bytes, sizeof(q.instance));
+	memcpy(q.session, session, sizeof(q.session));
+	/* The same epoch again: its answer was lost, and the file has it. */
+	if ((rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err)) < 0 ||
+	    (rc = check_grant(c, &answer, err)) < 0) {
+		let_go(fa, !fa->instance.was_open);
+		return rc;
+	}
+	begin(fa, c, &answer, grant);
 	return 0;
 }
 
@@ -164,7 +214,7 @@ check_owned(const struct freshness_authority *fa, struct err *err)
 	if (why != NULL)
 		return err_set(err, ERR_STALE, "this VM is another's now, says "
 		    "the trust authority: %s", why);
-	if (fa->instance.fd < 0)
+	if (!fa->instance.held)
 		return err_set(err, ERR_INTERNAL, "the VM is not owned by this "
 		    "process");
 	return 0;
@@ -197,8 +247,65 @@ authority_release(struct freshness *f,
 	if ((rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err)) < 0)
 		return rc;
 	agent_unwatch(fa->agent);
-	freshness_instance_drop(&fa->instance, true);
+	let_go(fa, true);
 	return 0;
+}
+
+/* -- handing over -- */
+
+static int
+authority_prepare(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	int rc = freshness_instance_prepare(&fa->instance, &fa->config,
+	    c->uuid, err);
+
+	fa->prepared = rc == 0;
+	return rc;
+}
+
+static int
+authority_offer(struct freshness *f, const struct freshness_handover *h,
+    struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = owned(fa, AGENT_OFFER), answer;
+	int rc;
+
+	if ((rc = check_owned(fa, err)) < 0)
+		return rc;
+	memcpy(q.digest, h->digest, sizeof(q.digest));
+	memcpy(q.session, h->session, sizeof(q.session));
+	q.synced = h->synced;
+	return ask(fa, &q, AGENT_TIME_RUNNING, &answer, err);
+}
+
+/* After an offer. The file stays open: it may have to be taken back. */
+static void
+authority_let_go(struct freshness *f)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+
+	agent_unwatch(fa->agent);
+	fa->prepared = true;
+	freshness_instance_leave(&fa->instance, true);
+}
+
+/* What is offered is closed now; it can be claimed all the same. If that was
+ * done, this is refused: the end is somebody else's. */
+static int
+authority_end_loan(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = owned(fa, AGENT_RELEASE), answer;
+	int rc;
+
+	memcpy(q.digest, digest, sizeof(q.digest));
+	q.synced = synced;
+	rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err);
+	return rc == ERR_STALE ? 0 : rc;
 }
 
 static int
@@ -246,6 +353,11 @@ static const struct freshness_ops authority_ops = {
 	.acquire = authority_acquire,
 	.confirm = authority_confirm,
 	.release = authority_release,
+	.prepare = authority_prepare,
+	.offer = authority_offer,
+	.take_up = authority_take_up,
+	.let_go = authority_let_go,
+	.end_loan = authority_end_loan,
 	.forget = authority_forget,
 	.check = authority_check,
 	.hand_over = authority_hand_over,

@@ -95,7 +95,7 @@ write_file(const struct freshness_instance *i, bool open, struct err *err)
 }
 
 int
-freshness_instance_take(struct freshness_instance *i,
+freshness_instance_prepare(struct freshness_instance *i,
     const struct native_config *config, const uint8_t uuid[UUID_SIZE],
     struct err *err)
 {
@@ -103,22 +103,38 @@ freshness_instance_take(struct freshness_instance *i,
 	int dir = -1, rc;
 
 	uuid_format(uuid, name);
-	i->fd = -1;
+	freshness_instance_drop(i, false);
 	if ((rc = open_directory(config, &dir, err)) < 0)
 		return rc;
-	if ((rc = open_file(dir, name, &i->fd, err)) < 0 ||
-	    (rc = lock_file(i->fd, name, err)) < 0)
-		goto out;
+	if ((rc = open_file(dir, name, &i->fd, err)) < 0)
+		freshness_instance_drop(i, false);
+	close(dir);
+	return rc;
+}
+
+int
+freshness_instance_take(struct freshness_instance *i,
+    const struct native_config *config, const uint8_t uuid[UUID_SIZE],
+    struct err *err)
+{
+	char name[UUID_TEXT_SIZE];
+	int rc;
+
+	uuid_format(uuid, name);
+	if (i->fd < 0 && (rc = freshness_instance_prepare(i, config, uuid,
+	    err)) < 0)
+		return rc;
+	if ((rc = lock_file(i->fd, name, err)) < 0)
+		return rc;
+	i->held = true;
 	if (read_file(i, NULL) < 0) {
 		i->was_open = false;
 		rc = crypto_random(i->bytes, sizeof(i->bytes), err);
 	}
 	if (rc == 0)
 		rc = write_file(i, true, err);
-out:
 	if (rc < 0)
-		freshness_instance_drop(i, false);
-	close(dir);
+		freshness_instance_leave(i, false);
 	return rc;
 }
 
@@ -129,9 +145,24 @@ freshness_instance_adopt(struct freshness_instance *i, int fd,
 	int rc;
 
 	i->fd = fd;
+	i->held = true;
 	if ((rc = read_file(i, err)) < 0)
 		freshness_instance_drop(i, false);
 	return rc;
+}
+
+void
+freshness_instance_leave(struct freshness_instance *i, bool clean)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (!i->held)
+		return;
+	/* One that stays marked makes the next opening write more, no worse. */
+	if (clean)
+		(void)write_file(i, false, NULL);
+	(void)fcntl(i->fd, F_OFD_SETLK, &fl);
+	i->held = false;
 }
 
 void
@@ -139,9 +170,7 @@ freshness_instance_drop(struct freshness_instance *i, bool clean)
 {
 	if (i->fd < 0)
 		return;
-	/* One that stays marked makes the next opening write more, no worse. */
-	if (clean)
-		(void)write_file(i, false, NULL);
+	freshness_instance_leave(i, clean);
 	close(i->fd);
 	i->fd = -1;
 }

@@ -18,19 +18,29 @@
 #include "nvram-crypt/native.h"
 
 struct freshness_instance {
-	int fd;			/* -1: not held */
+	int fd;			/* -1: not open */
+	bool held;		/* locked */
 	uint8_t bytes[AGENT_INSTANCE_SIZE];
 	bool was_open;		/* the last owner on this host did not say that
 				 * it closed */
 };
 
-/* Made where missing. ERR_BUSY: the VM is in use on this host. */
+/* Opens the file, which is made where missing, and no more: for one who has no
+ * paths later. */
+int freshness_instance_prepare(struct freshness_instance *i,
+    const struct native_config *config, const uint8_t uuid[UUID_SIZE],
+    struct err *err);
+/* That, unless it is open, and the lock. ERR_BUSY: the VM is in use on this
+ * host. */
 int freshness_instance_take(struct freshness_instance *i,
     const struct native_config *config, const uint8_t uuid[UUID_SIZE],
     struct err *err);
 /* Of another process's, with its lock; takes fd also on failure. */
 int freshness_instance_adopt(struct freshness_instance *i, int fd,
     struct err *err);
+/* Gives up the lock, not the file; clean: the authority knows, or all is on the
+ * disk. */
+void freshness_instance_leave(struct freshness_instance *i, bool clean);
 /* Gives it up; clean: the authority knows. */
 void freshness_instance_drop(struct freshness_instance *i, bool clean);
 /* Of a VM that is no more. */

@@ -12,11 +12,12 @@ struct freshness_ops {
 	    const struct freshness_claim *c, struct err *err);
 	int (*acquire)(struct freshness *f, const struct freshness_claim *c,
 	    bool accept, struct freshness_grant *grant, struct err *err);
-	int (*prepare)(struct freshness *f,	/* NULL: cannot be */
+	int (*prepare)(struct freshness *f,
 	    const struct freshness_claim *c, struct err *err);
-	int (*admit)(struct freshness *f,	/* NULL: cannot be; */
+	int (*admit)(struct freshness *f,	/* NULL: cannot be */
 	    const struct freshness_claim *c, struct err *err);
-	void (*let_go)(struct freshness *f);	/* these two then neither */
+	void (*let_go)(struct freshness *f);	/* NULL: cannot be; */
+	/* then neither can this */
 	int (*end_loan)(struct freshness *f,
 	    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,
 	    struct err *err);
@@ -24,6 +25,12 @@ struct freshness_ops {
 	int (*release)(struct freshness *f,
 	    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,
 	    struct err *err);
+	/* These two NULL: no need. */
+	int (*offer)(struct freshness *f, const struct freshness_handover *h,
+	    struct err *err);
+	int (*take_up)(struct freshness *f, const struct freshness_claim *c,
+	    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+	    struct freshness_grant *grant, struct err *err);
 	int (*forget)(struct freshness *f, const uint8_t uuid[UUID_SIZE],
 	    struct err *err);
 	int (*check)(struct freshness *f, const struct freshness_claim *c,

@@ -34,10 +34,25 @@ int
 freshness_prepare(struct freshness *f, const struct freshness_claim *c,
     struct err *err)
 {
-	if (f->ops->prepare == NULL)
-		return err_set(err, ERR_UNSUPPORTED, "a VM whose record the "
-		    "trust authority keeps cannot be waited for yet");
 	return f->ops->prepare(f, c, err);
+}
+
+int
+freshness_offer(struct freshness *f, const struct freshness_handover *h,
+    struct err *err)
+{
+	return f->ops->offer != NULL ? f->ops->offer(f, h, err) : 0;
+}
+
+int
+freshness_take_up(struct freshness *f, const struct freshness_claim *c,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+    struct freshness_grant *grant, struct err *err)
+{
+	if (f->ops->take_up == NULL)
+		return err_set(err, ERR_UNSUPPORTED, "only the trust authority "
+		    "keeps what is on offer");
+	return f->ops->take_up(f, c, session, back, grant, err);
 }
 
 int

@@ -30,6 +30,14 @@ struct freshness_claim {
 				 * the record open, and that is on the disk */
 };
 
+/* A state that is handed out, under a name of its own. */
+#define FRESHNESS_SESSION_SIZE 16
+struct freshness_handover {
+	uint8_t session[FRESHNESS_SESSION_SIZE];
+	uint8_t digest[FRESHNESS_DIGEST_SIZE];	/* of the file */
+	bool synced;		/* all of the file is on the disk */
+};
+
 /* What an owner got. */
 struct freshness_grant {
 	uint64_t epoch;		/* to be written into the file */
@@ -64,13 +72,27 @@ int freshness_register(struct freshness *f, const struct freshness_claim *c,
  * accept, a stale claim is taken all the same. */
 int freshness_acquire(struct freshness *f, const struct freshness_claim *c,
     bool accept, struct freshness_grant *grant, struct err *err);
+/*
+ * The owner lets whoever comes with this session be the next owner, and changes
+ * nothing until it has taken that back. Only the authority wants to know; with
+ * the host's own records the lock decides. Needs freshness_confirm before.
+ */
+int freshness_offer(struct freshness *f, const struct freshness_handover *h,
+    struct err *err);
+/* Becomes the owner of what was offered, once: session, of a file at c->epoch.
+ * back: who has offered it. ERR_BUSY: somebody has it, but has not run it;
+ * ERR_STALE: it is on offer no more. ERR_UNSUPPORTED without the authority. */
+int freshness_take_up(struct freshness *f, const struct freshness_claim *c,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+    struct freshness_grant *grant, struct err *err);
 /* Judges the claim as freshness_acquire does, and locks the record so that nobody
  * else on this host owns the VM, but writes nothing yet. ERR_UNSUPPORTED with the
  * authority's records. */
 int freshness_admit(struct freshness *f, const struct freshness_claim *c,
     struct err *err);
-/* Gives up the lock and leaves the record as it is. ERR_UNSUPPORTED, and nothing
- * is done, with the authority's records. */
+/* Gives up the lock and leaves the record as it is; with the authority's records
+ * after freshness_offer. ERR_UNSUPPORTED, and nothing is done, where it cannot
+ * be. */
 int freshness_let_go(struct freshness *f);
 /* After freshness_let_go by an owner: freshness_release, unless the record has
  * been taken or has gone on since. */
@@ -79,7 +101,7 @@ int freshness_end_loan(struct freshness *f,
     struct err *err);
 /* Opens what freshness_acquire will need, takes nothing: for one who will have
  * no paths and privileges any more by then. c is what the file says now; it may
- * have gone on by then. ERR_UNSUPPORTED with the authority's records. */
+ * have gone on by then. */
 int freshness_prepare(struct freshness *f, const struct freshness_claim *c,
     struct err *err);
 /* The epoch is on the disk, in the file. To be called before any change of

@@ -248,12 +248,37 @@ check_keeper(const struct nvram *nv, const struct freshness *f, bool accept,
 	    "record of this VM, and was not asked", nv->name);
 }
 
+/* How an epoch is had: session NULL by what the file claims, else as what was
+ * offered under that name. */
+struct taking {
+	struct freshness *f;
+	bool accept, back, lent;
+	const uint8_t *session;
+};
+
 static int
-acquire(struct nvram *nv, struct freshness *f, bool accept_restore, bool lent,
-    struct err *err)
+take_epoch(const struct nvram *nv, const struct taking *t,
+    struct freshness_grant *grant, struct err *err)
+{
+	struct freshness_claim claim;
+	int rc;
+
+	if (t->f == NULL)
+		return 0;
+	nvram_claim(nv, &claim);
+	claim.lent = t->lent && nv->slot.epoch == nv->sb.header.epoch;
+	rc = t->session != NULL ? freshness_take_up(t->f, &claim, t->session,
+	    t->back, grant, err) : freshness_acquire(t->f, &claim, t->accept,
+	    grant, err);
+	if (rc < 0)
+		err_prefix(err, "%s", nv->name);
+	return rc;
+}
+
+static int
+take(struct nvram *nv, const struct taking *t, struct err *err)
 {
 	struct superblock next = nv->sb;
-	struct freshness_claim claim;
 	struct freshness_grant grant = {
 		.epoch = nv->sb.header.epoch + 1 };
 	int rc;
@@ -261,9 +286,9 @@ acquire(struct nvram *nv, struct freshness *f, bool accept_restore, bool lent,
 	nv->releasing = nv->unconfirmed = nv->lent = false;
 	if ((rc = nvram_check_writable(nv, "take it into use", err)) < 0)
 		return rc;
-	if ((rc = check_keeper(nv, f, accept_restore, err)) < 0)
+	if ((rc = check_keeper(nv, t->f, t->accept, err)) < 0)
 		return rc;
-	if (nv->fallback && !accept_restore)
+	if (nv->fallback && !t->accept)
 		return nvram_refuse_fallback(nv, err);
 	reserve_space(nv);
 	if ((rc = nvram_check_number(nv, "epoch", nv->sb.header.epoch,
@@ -273,13 +298,8 @@ acquire(struct nvram *nv, struct freshness *f, bool accept_restore, bool lent,
 	 * it may run where mapping more is forbidden. */
 	if ((rc = nvram_state_reserve(nv, nv->slot.index ^ 1u, 0, err)) < 0)
 		return rc;
-	nvram_claim(nv, &claim);
-	claim.lent = lent && nv->slot.epoch == nv->sb.header.epoch;
-	if (f != NULL && (rc = freshness_acquire(f, &claim, accept_restore,
-	    &grant, err)) < 0) {
-		err_prefix(err, "%s", nv->name);
+	if ((rc = take_epoch(nv, t, &grant, err)) < 0)
 		return rc;
-	}
 	nv->synced = nv->synced || grant.synced;
 	next.header.epoch = grant.epoch;
 	set_owner(nv, &next.header);
@@ -289,8 +309,8 @@ acquire(struct nvram *nv, struct freshness *f, bool accept_restore, bool lent,
 	if (rc < 0)
 		return rc;
 	nv->fallback = false;
-	nv->freshness = f;
-	nv->unconfirmed = f != NULL;
+	nv->freshness = t->f;
+	nv->unconfirmed = t->f != NULL;
 	nv->acquired = true;
 	return 0;
 }
@@ -299,13 +319,23 @@ int
 nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err)
 {
-	return acquire(nv, f, accept_restore, false, err);
+	return take(nv, &(struct taking){ .f = f, .accept = accept_restore },
+	    err);
+}
+
+int
+nvram_take_up(struct nvram *nv, struct freshness *f,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+    struct err *err)
+{
+	return take(nv, &(struct taking){ .f = f, .session = session,
+		.back = back }, err);
 }
 
 int
 nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err)
 {
-	return acquire(nv, f, false, true, err);
+	return take(nv, &(struct taking){ .f = f, .lent = true }, err);
 }
 
 int
@@ -326,10 +356,11 @@ nvram_set_state_version(struct nvram *nv, uint32_t version, struct err *err)
 	    err);
 }
 
-int
-nvram_release(struct nvram *nv, struct err *err)
+/* All that the next owner will find, and its digest. */
+static int
+make_final(struct nvram *nv, uint8_t digest[FRESHNESS_DIGEST_SIZE],
+    struct err *err)
 {
-	uint8_t digest[FRESHNESS_DIGEST_SIZE];
 	int rc;
 
 	if (!nv->acquired)
@@ -343,8 +374,33 @@ nvram_release(struct nvram *nv, struct err *err)
 		return rc;
 	/* Also where nothing was changed: a release that is cut short must
 	 * leave a record of this epoch, whichever of its writes is lost. */
-	if ((rc = nvram_confirm(nv, err)) < 0 ||
-	    (rc = nvram_digest(nv, digest, err)) < 0)
+	if ((rc = nvram_confirm(nv, err)) < 0)
+		return rc;
+	return nvram_digest(nv, digest, err);
+}
+
+int
+nvram_offer(struct nvram *nv, const uint8_t session[FRESHNESS_SESSION_SIZE],
+    struct err *err)
+{
+	struct freshness_handover h;
+	int rc;
+
+	if ((rc = make_final(nv, h.digest, err)) < 0)
+		return rc;
+	memcpy(h.session, session, sizeof(h.session));
+	h.synced = nvram_copy_synced(nv);
+	return nv->freshness != NULL ? freshness_offer(nv->freshness, &h,
+	    err) : 0;
+}
+
+int
+nvram_release(struct nvram *nv, struct err *err)
+{
+	uint8_t digest[FRESHNESS_DIGEST_SIZE];
+	int rc;
+
+	if ((rc = make_final(nv, digest, err)) < 0)
 		return rc;
 	/* Even if it fails, the record may hold this digest now: the file
 	 * must not change any more. */

@@ -167,6 +167,15 @@ int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 /* The same for a file of which something in it says that its owner has lent it: no
  * more than one sync now, and two with the first change. */
 int nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err);
+/* Where the authority keeps the record: it lets whoever comes with the session
+ * have the VM. All is on the disk then. After that comes nvram_lend and, perhaps,
+ * nvram_take_up; or no change until then. */
+int nvram_offer(struct nvram *nv,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], struct err *err);
+/* nvram_acquire, of what was offered; back: here. */
+int nvram_take_up(struct nvram *nv, struct freshness *f,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
+    struct err *err);
 /* Whom the owner record names from the next nvram_acquire on, for a process
  * that people know by another one's pid; the caller's if never called. */
 void nvram_act_for(struct nvram *nv, pid_t pid);

@@ -29,6 +29,9 @@ struct storage {
 				 * with every state */
 	struct note note;
 	uint8_t lent[ENVELOPE_SESSION_SIZE];	/* the session, while lent */
+	bool offered;		/* the authority knows of the session, and
+				 * has to give it back */
+	bool same;		/* what came is the state in the file */
 	bool moved;		/* it was used elsewhere, and that was told */
 	bool allow_restore;
 	bool waits;		/* it was begun by storage_open_waiting, and no
@@ -56,6 +59,9 @@ int storage_write_note(struct storage *s, struct err *err);
 /* The same to put the note of what is handed out there, not synced: a power cut
  * brings back the file without the note, which is as whole. */
 int storage_write_note_unsynced(struct storage *s, struct err *err);
+/* What was claimed and not used goes back to whoever offered it: before the file
+ * is released. A failure is logged. */
+void storage_offer_again(struct storage *s);
 /* A file that was lent and taken by nobody is closed; a failure is logged. */
 void storage_end_loan(struct storage *s);
 /* Frees the object and what it holds. */

@@ -14,6 +14,7 @@
 
 /* A guest that is stopped waits for this. */
 #define LOCK_PAUSE_MS 1
+#define CLAIM_PAUSE_MS 50
 
 /* The file is written by its owner while it is read here: what looks torn may
  * be whole a moment later. */
@@ -79,6 +80,23 @@ find_kek(void *arg, struct envelope_kek *kek, struct err *err)
 
 /* -- out -- */
 
+/* The authority is told before any of the session leaves: so if that fails there
+ * is nothing that anybody could claim, whether it has heard or not. Another host
+ * reads the note from a storage that need not be this one's memory. */
+static int
+put_note(struct storage *s, struct err *err)
+{
+	int rc;
+
+	if (!nvram_wants_authority(s->nv))
+		return storage_write_note_unsynced(s, err);
+	if ((rc = storage_write_note(s, err)) < 0 ||
+	    (rc = nvram_offer(s->nv, s->note.session, err)) < 0)
+		return rc;
+	s->offered = true;
+	return 0;
+}
+
 int
 storage_hand_out(struct storage *s, struct envelope_session **session,
     struct err *err)
@@ -99,9 +117,12 @@ storage_hand_out(struct storage *s, struct envelope_session **session,
 	memcpy(s->note.session, envelope_session_id(*session),
 	    sizeof(s->note.session));
 	s->noted = true;
-	if ((rc = storage_write_note_unsynced(s, err)) < 0) {
-		s->note = before;
-		s->noted = noted;
+	if ((rc = put_note(s, err)) < 0) {
+		/* One that got into the file goes with the next command. */
+		if (!nvram_wants_authority(s->nv)) {
+			s->note = before;
+			s->noted = noted;
+		}
 		envelope_session_free(*session);
 		*session = NULL;
 	}
@@ -116,9 +137,9 @@ give(struct storage *s, enum storage_hold hold)
 {
 	struct err err = { 0 };
 
-	if (s->hold != STORAGE_OWNED || s->fenced ||
-	    nvram_wants_authority(s->nv))
+	if (s->hold != STORAGE_OWNED || s->fenced)
 		return;
+	storage_offer_again(s);
 	if (nvram_release(s->nv, &err) < 0) {
 		log_warning("the file is kept while the state travels: %s",
 		    err.text);
@@ -131,12 +152,16 @@ give(struct storage *s, enum storage_hold hold)
 void
 storage_lend(struct storage *s)
 {
+	bool authority = nvram_wants_authority(s->nv);
+
 	memcpy(s->lent, s->note.session, sizeof(s->lent));
+	if (authority && !s->offered)
+		return;
 	/* The VM is stopped until the other side has taken it up: nothing is
 	 * closed or synced now, and a note is as good as a close. */
 	if (s->hold == STORAGE_OWNED && !s->fenced && nvram_lend(s->nv))
 		s->hold = STORAGE_LENT;
-	else
+	else if (!authority)
 		give(s, STORAGE_LENT);
 }
 
@@ -151,10 +176,24 @@ storage_end_loan(struct storage *s)
 }
 
 void
+storage_offer_again(struct storage *s)
+{
+	struct err err = { 0 };
+
+	if (!s->waits || !s->noted || s->note.what != NOTE_HANDED_OUT ||
+	    !nvram_wants_authority(s->nv))
+		return;
+	if (nvram_offer(s->nv, s->note.session, &err) < 0)
+		log_warning("the state that came cannot be given back to its "
+		    "source: %s", err.text);
+}
+
+void
 storage_give_up(struct storage *s)
 {
 	if (!s->waits)
 		return;
+	s->same = false;
 	if (s->hold == STORAGE_HELD) {
 		nvram_give(s->nv);
 		s->hold = STORAGE_WAITING;
@@ -165,7 +204,7 @@ storage_give_up(struct storage *s)
 bool
 storage_holds_what_came(const struct storage *s)
 {
-	return s->hold == STORAGE_HELD;
+	return s->hold == STORAGE_HELD || s->same;
 }
 
 /* -- in, and back -- */
@@ -208,7 +247,9 @@ take(struct storage *s, struct err *err)
 		return rc;
 	if ((rc = storage_read_note(s, err)) < 0 ||
 	    (rc = check_unused(s, &before, err)) < 0 ||
-	    (rc = nvram_admit(s->nv, s->freshness, err)) < 0) {
+	    /* The authority is asked once, when it is known for what. */
+	    (!nvram_wants_authority(s->nv) &&
+	    (rc = nvram_admit(s->nv, s->freshness, err)) < 0)) {
 		nvram_give(s->nv);
 		return rc;
 	}
@@ -233,14 +274,34 @@ hold(struct storage *s, unsigned int wait_ms, struct err *err)
 	return rc;
 }
 
-int
-storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+/* What was offered: the first of its source and those that claim it has it. */
+static int
+take_back(struct storage *s, struct err *err)
+{
+	struct err why = { 0 };
+	int rc = nvram_take_up(s->nv, s->freshness, s->lent, true, &why);
+
+	if (rc == 0) {
+		s->offered = false;
+		return 0;
+	}
+	nvram_give(s->nv);
+	s->hold = STORAGE_LENT;
+	if (rc != ERR_STALE)
+		return err_set(err, rc, "%s", why.text);
+	log_warning("%s", why.text);
+	return was_moved(s, err);
+}
+
+static int
+own(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	int rc;
 
 	if ((rc = hold(s, wait_ms, err)) < 0 || s->hold == STORAGE_OWNED)
 		return rc;
-	rc = s->known ? nvram_acquire_lent(s->nv, s->freshness, err) :
+	rc = s->offered ? take_back(s, err) :
+	    s->known ? nvram_acquire_lent(s->nv, s->freshness, err) :
 	    nvram_acquire(s->nv, s->freshness, false, err);
 	if (rc < 0)
 		return rc;
@@ -249,10 +310,33 @@ storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
 }
 
 int
+storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	unsigned int waited = 0;
+	int rc;
+
+	/* With the lock free it may be claimed, and not given back yet. */
+	while ((rc = own(s, wait_ms, err)) == ERR_BUSY && s->offered &&
+	    waited < wait_ms) {
+		pause_ms(CLAIM_PAUSE_MS);
+		waited += CLAIM_PAUSE_MS;
+	}
+	return rc;
+}
+
+int
 storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	int rc;
 
+	/* The session was begun, and not all of it was asked for. */
+	if (s->offered && s->hold == STORAGE_OWNED) {
+		memcpy(s->lent, s->note.session, sizeof(s->lent));
+		if (!nvram_lend(s->nv))
+			return err_set(err, ERR_INTERNAL, "the nvram file "
+			    "cannot be given up");
+		s->hold = STORAGE_LENT;
+	}
 	if ((rc = storage_own(s, wait_ms, err)) < 0)
 		return rc;
 	s->waits = false;
@@ -288,6 +372,26 @@ has_volatile(const struct storage *s)
 	return nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) == 0;
 }
 
+/* From the authority. The note says that no command has run since; so where
+ * nobody has it on offer any more (its source was killed, started again, and
+ * ended before a command), it is as any file that nobody has open. */
+static int
+claim(struct storage *s, const struct envelope *e, struct err *err)
+{
+	struct err why = { 0 };
+	int rc = nvram_take_up(s->nv, s->freshness, e->session, false, &why);
+
+	if (rc == ERR_STALE) {
+		why = (struct err){ 0 };
+		rc = nvram_acquire(s->nv, s->freshness, false, &why);
+	}
+	if (rc < 0)
+		return err_set(err, rc, "%s", why.text);
+	s->hold = STORAGE_OWNED;
+	s->same = !has_volatile(s);
+	return nvram_set_state_version(s->nv, s->version, err);
+}
+
 /* From here on the session is the one that is out: until a command runs, it
  * can be brought in again. What is not the state in the file will be stored,
  * and that takes an owner. */
@@ -300,6 +404,8 @@ judge(struct storage *s, const struct envelope *e, struct err *err)
 	int rc;
 
 	s->known = known;
+	if (known && s->hold == STORAGE_HELD && nvram_wants_authority(s->nv))
+		return claim(s, e, err);
 	/* A volatile state in the file is not the one that came. */
 	if (known)
 		return has_volatile(s) ? storage_own(s, 0, err) : 0;

@@ -197,8 +197,10 @@ storage_close(struct storage *s, struct err *err)
 	if (s->hold == STORAGE_HELD && !s->waits)
 		rc = storage_own(s, 0, err);
 	/* The record is another's, and so is the end. */
-	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0)
+	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0) {
+		storage_offer_again(s);
 		rc = nvram_release(s->nv, err);
+	}
 	storage_abandon(s);
 	return rc;
 }
@@ -206,7 +208,9 @@ storage_close(struct storage *s, struct err *err)
 void
 storage_rest(struct storage *s)
 {
-	storage_end_loan(s);
+	/* The authority lets the session be claimed, and keeps others away. */
+	if (!nvram_wants_authority(s->nv))
+		storage_end_loan(s);
 	nvram_rest(s->nv);
 }
 
@@ -369,7 +373,7 @@ commit_by(struct storage *s, const struct way *way,
 	if (s->failing)
 		log_event(LOG_LEVEL_WARNING, "storage.recovered",
 		    "nothing was lost");
-	s->failing = false;
+	s->failing = s->same = false;
 	look_for_name(s, false);
 	return 0;
 }
@@ -389,7 +393,7 @@ is_held_already(const struct storage *s, const uint8_t *state, size_t n)
 	const uint8_t *data;
 	size_t size;
 
-	return s->hold == STORAGE_HELD &&
+	return storage_holds_what_came(s) &&
 	    nvram_get(s->nv, NVRAM_PERMANENT, &data, &size, NULL) == 0 &&
 	    size == n && memcmp(data, state, size) == 0 &&
 	    nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0;

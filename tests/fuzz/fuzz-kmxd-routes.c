@@ -203,7 +203,7 @@ static size_t
 gather(struct http_route *all)
 {
 	static const struct http_route *const tables[] = { routes_keys,
-		routes_epochs, routes_vms };
+		routes_epochs, routes_offer, routes_vms };
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

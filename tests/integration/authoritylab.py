@@ -165,16 +165,17 @@ class Host(vta.Host):
 
 
 class Lab:
-    """config: what is put behind {"kmxd": text, "attestd": text}."""
+    """config: what is put behind {"kmxd": text, "attestd": text}; more: further
+    options of vtactl init."""
 
-    def __init__(self, hosts=("h1",), config=None, agents=""):
+    def __init__(self, hosts=("h1",), config=None, agents="", more=()):
         self.dir = tempfile.mkdtemp(prefix="vtpmd-lab.")
         import atexit
         atexit.register(self._clean)
         os.chmod(self.dir, 0o755)
         self.vms = wire.Place()
         os.chmod(self.vms.dir, 0o755)
-        self.authority = a = vta.Authority(self.dir)
+        self.authority = a = vta.Authority(self.dir, more=more)
         for name in ("attestd", "kmxd"):
             with open(f"{a.dir}/vta-{name}.conf", "a",
                       encoding="utf-8") as f:

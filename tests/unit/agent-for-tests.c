@@ -54,6 +54,8 @@ answer_fields(uint8_t *at, const uint8_t *request)
 		    32);
 		return 32;
 	case 6:		/* ACQUIRE: the next epoch, synced, 60 seconds */
+	case 17:	/* CLAIM */
+	case 18:	/* RECLAIM */
 		memcpy(at, request + REQUEST_HEAD + 16, 8);
 		at[7]++;
 		memcpy(at + 8, "\1" "\0\0\0\x3c", 5);

@@ -9,6 +9,7 @@
 #define UUID_BYTES "\x6b\xa7\xb8\x10\x9d\xad\x11\xd1\x80\xb4\x00\xc0\x4f\xd4\x30\xc8"
 #define BYTES_32 "0123456789abcdef0123456789ABCDEF"
 #define BYTES_16 "instance-of-vtpm"
+#define SESSION "of-one-hand-over"
 #define EPOCH "\0\0\0\0\0\0\x01\x02"		/* 258 */
 #define HEAD(type) type "\0\0" "\0\0\0\x07"
 #define TEXT(s) { (const uint8_t *)(s), sizeof(s) - 1 }
@@ -57,6 +58,13 @@ static const struct sample samples[] = {
 	SAMPLE("STATUS", HEAD("\0\x0d"), ASK, .type = AGENT_STATUS),
 	SAMPLE("ATTEST", HEAD("\0\x0e"), ASK, .type = AGENT_ATTEST),
 	SAMPLE("HOST_EXPORT", HEAD("\0\x0f"), ASK, .type = AGENT_HOST_EXPORT),
+	SAMPLE("OFFER", HEAD("\0\x10") UUID_BYTES EPOCH BYTES_16 BYTES_32
+	    "\x01" SESSION, ASK, .type = AGENT_OFFER, .epoch = 258,
+	    .synced = true),
+	SAMPLE("CLAIM", HEAD("\0\x11") UUID_BYTES EPOCH BYTES_16 SESSION,
+	    ASK, .type = AGENT_CLAIM, .epoch = 258),
+	SAMPLE("RECLAIM", HEAD("\0\x12") UUID_BYTES EPOCH BYTES_16 SESSION,
+	    ASK, .type = AGENT_RECLAIM, .epoch = 258),
 
 	SAMPLE("HELLO's answer", HEAD("\x80\x01") "\0\0\0\0" "\0\x01"
 	    "\0\x02vx" "\0\x08" "attested", ANSWER, .type = AGENT_HELLO,
@@ -72,6 +80,14 @@ static const struct sample samples[] = {
 	SAMPLE("ACQUIRE's answer", HEAD("\x80\x06") "\0\0\0\0" EPOCH "\x01"
 	    "\0\0\0\x3c", ANSWER, .type = AGENT_ACQUIRE, .epoch = 258,
 	    .synced = true, .lease_seconds = 60),
+	SAMPLE("OFFER's answer", HEAD("\x80\x10") "\0\0\0\0",
+	    ANSWER, .type = AGENT_OFFER),
+	SAMPLE("CLAIM's answer", HEAD("\x80\x11") "\0\0\0\0" EPOCH "\x01"
+	    "\0\0\0\x3c", ANSWER, .type = AGENT_CLAIM, .epoch = 258,
+	    .synced = true, .lease_seconds = 60),
+	SAMPLE("RECLAIM's answer", HEAD("\x80\x12") "\0\0\0\0" EPOCH "\0"
+	    "\0\0\0\x3c", ANSWER, .type = AGENT_RECLAIM, .epoch = 258,
+	    .lease_seconds = 60),
 	SAMPLE("RELEASE's answer", HEAD("\x80\x08") "\0\0\0\0",
 	    ANSWER, .type = AGENT_RELEASE),
 	SAMPLE("ATTACH's answer", HEAD("\x80\x0a") "\0\0\0\0" "\0",
@@ -102,19 +118,23 @@ static struct agent_message
 whole(const struct sample *s)
 {
 	struct agent_message m = s->m;
-	bool has_uuid = m.way == AGENT_REQUEST && m.type >= AGENT_VM_CREATE &&
-	    m.type <= AGENT_EK_CERTIFY;
+	bool moves = m.way == AGENT_REQUEST && (m.type == AGENT_OFFER ||
+	    m.type == AGENT_CLAIM || m.type == AGENT_RECLAIM);
+	bool has_uuid = moves || (m.way == AGENT_REQUEST &&
+	    m.type >= AGENT_VM_CREATE && m.type <= AGENT_EK_CERTIFY);
 
 	if (has_uuid)
 		memcpy(m.uuid, UUID_BYTES, UUID_SIZE);
 	if (m.way == AGENT_REQUEST && (m.type == AGENT_REGISTER ||
 	    m.type == AGENT_ACQUIRE || m.type == AGENT_RELEASE ||
-	    m.type == AGENT_CHECK))
+	    m.type == AGENT_CHECK || m.type == AGENT_OFFER))
 		memcpy(m.digest, BYTES_32, sizeof(m.digest));
-	if (m.way == AGENT_REQUEST && (m.type == AGENT_ACQUIRE ||
+	if (moves || (m.way == AGENT_REQUEST && (m.type == AGENT_ACQUIRE ||
 	    m.type == AGENT_CONFIRM || m.type == AGENT_RELEASE ||
-	    m.type == AGENT_ATTACH))
+	    m.type == AGENT_ATTACH)))
 		memcpy(m.instance, BYTES_16, sizeof(m.instance));
+	if (moves)
+		memcpy(m.session, SESSION, sizeof(m.session));
 	return m;
 }
 
@@ -138,6 +158,8 @@ expect_same(const char *what, const struct agent_message *a,
 	cr_assert_arr_eq(a->uuid, b->uuid, UUID_SIZE, "%s", what);
 	cr_assert_arr_eq(a->digest, b->digest, sizeof(a->digest), "%s", what);
 	cr_assert_arr_eq(a->instance, b->instance, sizeof(a->instance), "%s",
+	    what);
+	cr_assert_arr_eq(a->session, b->session, sizeof(a->session), "%s",
 	    what);
 	cr_assert(same_bytes(&a->name, &b->name) &&
 	    same_bytes(&a->group, &b->group) &&

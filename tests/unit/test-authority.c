@@ -274,6 +274,70 @@ Test(authority, record)
 	cr_assert_eq(rmdir(dir), 0);
 }
 
+static void
+remove_instance(const char *dir)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/authority/"
+	    "00000000-0000-0000-0000-000000000000", dir);
+	cr_assert_eq(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/authority", dir);
+	cr_assert_eq(rmdir(path), 0);
+	cr_assert_eq(rmdir(dir), 0);
+}
+
+/* Offered, left and taken back; the other side of the host has it meanwhile. */
+Test(authority, handed_over)
+{
+	char dir[] = "/tmp/vtpmd-test.XXXXXX";
+	const struct native_config config = { .state_dir = mkdtemp(dir),
+		.owner = (uid_t)-1 };
+	const struct freshness_handover h = { .session = "a session",
+		.synced = true };
+	struct agent *a = agent_for_tests_new(), *b = agent_for_tests_new();
+	struct freshness_claim c = { .epoch = 5 };
+	struct freshness_grant grant;
+	struct freshness *f, *other;
+	struct err err = { 0 };
+
+	memset(&agent_for_tests, 0, sizeof(agent_for_tests));
+	cr_assert_eq(freshness_authority(&f, a, &config, NULL), 0);
+	cr_assert_eq(freshness_authority(&other, b, &config, NULL), 0);
+	cr_assert_eq(freshness_prepare(other, &c, &err), 0, "%s", err.text);
+	cr_assert_eq(freshness_offer(f, &h, &err), ERR_INTERNAL, "not owned");
+	cr_assert_eq(freshness_acquire(f, &c, false, &grant, &err), 0);
+	cr_assert_eq(freshness_offer(f, &h, &err), 0, "%s", err.text);
+	cr_assert(count_asked(AGENT_OFFER));
+	cr_assert_eq(freshness_take_up(other, &c, h.session, false, &grant,
+	    &err), ERR_BUSY, "it is still held on this host");
+	cr_assert_eq(freshness_let_go(f), 0);
+	cr_assert_eq(freshness_take_up(other, &c, h.session, false, &grant,
+	    &err), 0, "%s", err.text);
+	cr_assert(count_asked(AGENT_CLAIM) || count_asked(AGENT_ATTACH));
+	cr_assert(grant.epoch == 6 && grant.synced && grant.pending);
+	cr_assert_eq(freshness_take_up(f, &c, h.session, true, &grant, &err),
+	    ERR_BUSY);
+	cr_assert_eq(freshness_let_go(other), 0);
+	cr_assert_eq(freshness_take_up(f, &c, h.session, true, &grant, &err),
+	    0, "%s", err.text);
+	cr_assert_eq(freshness_let_go(f), 0);
+	agent_for_tests.refuse = ERR_STALE;
+	cr_assert_eq(freshness_take_up(f, &c, h.session, true, &grant, &err),
+	    ERR_STALE);
+	cr_assert_eq(freshness_end_loan(f, c.digest, true, &err), 0,
+	    "somebody else has it: no failure");
+	agent_for_tests.refuse = 0;
+	c.epoch = 0xff;		/* + 1 wraps there */
+	cr_assert_eq(freshness_take_up(f, &c, h.session, true, &grant, &err),
+	    ERR_STALE, "never an epoch that goes back");
+	freshness_free(f);
+	freshness_free(other);
+	agent_free(a);
+	agent_free(b);
+	remove_instance(dir);
+}
+
 /* The grant is the authority's, but never one that goes back. */
 Test(authority, an_epoch_that_is_none)
 {

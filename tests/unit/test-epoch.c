@@ -245,11 +245,12 @@ any(unsigned int n)
 struct file {
 	struct epoch_claim says;
 	uint64_t opening, after;
+	unsigned int note;	/* of a session; no command has run since */
 };
 
 struct host {
 	struct epoch_asker who;
-	enum { IDLE, GRANTED, WRITTEN, OPEN } at;
+	enum { IDLE, GRANTED, WRITTEN, OPEN, LENT } at;
 	struct file file;		/* what it has in its hands */
 	uint64_t epoch;
 	int64_t lease_until;		/* as it believes */
@@ -261,7 +262,8 @@ struct world {
 	struct host hosts[HOSTS];
 	int64_t now;
 	uint64_t opening;		/* the last that was confirmed */
-	unsigned int accepted, taken, openings;
+	unsigned int accepted, taken, openings, sessions, moves;
+	struct file offered;		/* in the last session */
 	bool closed;			/* cleanly, leaving: */
 	struct epoch_claim left;
 };
@@ -330,6 +332,7 @@ do_step(struct world *w, struct host *h)
 			h->at = IDLE;
 			return;
 		}
+		h->file.note = 0;	/* before the first command */
 		h->file.after = w->opening = h->epoch;
 		w->openings++;
 		w->closed = false;
@@ -339,6 +342,60 @@ do_step(struct world *w, struct host *h)
 		touch(&h->file);
 		w->disk = h->file;
 	}
+}
+
+static void
+session_name(unsigned int n, uint8_t out[EPOCH_SESSION_SIZE])
+{
+	memset(out, 0, EPOCH_SESSION_SIZE);
+	memcpy(out, &n, sizeof(n));
+}
+
+/* It runs nothing from here on, until it has taken that back. */
+static void
+do_offer(struct world *w, struct host *h)
+{
+	uint8_t session[EPOCH_SESSION_SIZE];
+
+	if (h->at != OPEN)
+		return;
+	touch(&h->file);
+	h->file.note = ++w->sessions;
+	w->disk = h->file;
+	session_name(w->sessions, session);
+	if (epoch_offer(&w->record, &h->file.says, true, session, &h->who,
+	    w->now, w->now + LEASE) == EPOCH_STALE) {
+		h->at = IDLE;
+		return;
+	}
+	w->offered = h->file;
+	h->at = LENT;
+	h->lease_until = 0;
+}
+
+/* With the session of whatever file is there, old ones too. */
+static void
+do_take_up(struct world *w, struct host *h)
+{
+	uint8_t session[EPOCH_SESSION_SIZE];
+
+	if ((h->at != IDLE && h->at != LENT) || w->disk.note == 0)
+		return;
+	session_name(w->disk.note, session);
+	if (epoch_take_up(&w->record, w->disk.says.epoch, session, &h->who,
+	    h->at == LENT, w->now, w->now + LEASE) != EPOCH_DONE)
+		return;
+	cr_assert_eq(w->disk.note, w->offered.note,
+	    "an older session was taken");
+	cr_assert_eq(w->opening, w->offered.opening, "a used one was taken");
+	h->file = w->disk;
+	h->file.after = w->opening;
+	h->epoch = w->record.epoch;
+	h->lease_until = w->now + LEASE;
+	h->at = GRANTED;
+	w->closed = true;
+	w->left = w->offered.says;
+	w->moves++;
 }
 
 static void
@@ -359,7 +416,7 @@ do_release(struct world *w, struct host *h)
 static void
 do_renew(struct world *w, struct host *h)
 {
-	if (h->at == IDLE)
+	if (h->at == IDLE || h->at == LENT)
 		return;
 	if (epoch_renew(&w->record, h->epoch, &h->who, w->now + LEASE, 0) ==
 	    EPOCH_STALE)
@@ -375,7 +432,7 @@ check_owners(const struct world *w)
 
 	for (size_t i = 0; i < HOSTS; i++)
 		owners += w->hosts[i].at != IDLE &&
-		    w->now < w->hosts[i].lease_until;
+		    w->hosts[i].at != LENT && w->now < w->hosts[i].lease_until;
 	cr_assert(owners <= 1, "%d owners whose lease runs", owners);
 }
 
@@ -384,7 +441,7 @@ one_action(struct world *w)
 {
 	struct host *h = &w->hosts[any(HOSTS)];
 
-	switch (any(16)) {
+	switch (any(20)) {
 	case 0: case 1: case 2:
 		do_acquire(w, h);
 		break;
@@ -417,6 +474,12 @@ one_action(struct world *w)
 	case 14:		/* an attack, if nobody asked for it */
 		w->disk = w->copies[any(COPIES)];
 		break;
+	case 15:
+		do_offer(w, h);
+		break;
+	case 16: case 17: case 18:
+		do_take_up(w, h);
+		break;
 	default:
 		if (any(8) == 0)
 			w->record.accept = true;
@@ -425,7 +488,7 @@ one_action(struct world *w)
 
 Test(epoch, model, .timeout = 60)
 {
-	unsigned int taken = 0, accepted = 0, openings = 0;
+	unsigned int taken = 0, accepted = 0, openings = 0, moves = 0;
 
 	for (unsigned int run = 0; run < 3000; run++) {
 		struct world w = { .now = 1000 };
@@ -451,9 +514,11 @@ Test(epoch, model, .timeout = 60)
 		taken += w.taken;
 		accepted += w.accepted;
 		openings += w.openings;
+		moves += w.moves;
 	}
 	/* It was about something. */
 	cr_assert_gt(taken, 10000);
 	cr_assert_gt(accepted, 1000);
 	cr_assert_gt(openings, 10000);
+	cr_assert_gt(moves, 1000);
 }

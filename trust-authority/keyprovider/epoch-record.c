@@ -12,6 +12,17 @@ bytes(const uint8_t *data, size_t size)
 	return json_string(text);
 }
 
+static json_t *
+offer_json(const struct epoch_offer *o)
+{
+	return json_pack("{ss so so sI so sb sb sI}", "host", o->host,
+	    "instance", bytes(o->instance, sizeof(o->instance)), "session",
+	    bytes(o->session, sizeof(o->session)), "epoch",
+	    (json_int_t)o->epoch, "digest", bytes(o->digest,
+	    sizeof(o->digest)), "open", o->open, "synced", o->synced, "at",
+	    (json_int_t)o->at);
+}
+
 json_t *
 epoch_json(const struct epoch_record *r)
 {
@@ -34,6 +45,8 @@ epoch_json(const struct epoch_record *r)
 		    "host", r->owner.host, "instance", bytes(r->owner.instance,
 		    sizeof(r->owner.instance)), "lease_until",
 		    (json_int_t)r->owner.lease_until));
+	if (r->offer.is)
+		json_object_set_new(json, "offer", offer_json(&r->offer));
 	return json;
 }
 
@@ -88,21 +101,49 @@ read_owner(const json_t *json, struct epoch_record *r)
 	return 0;
 }
 
+static int
+read_offer(const json_t *json, struct epoch_record *r)
+{
+	const char *host, *instance, *session, *digest;
+	struct epoch_offer *o = &r->offer;
+	json_int_t epoch, at;
+	int open, synced;
+
+	if (json_unpack((json_t *)(uintptr_t)json,
+	    "{s:s s:s s:s s:I s:s s:b s:b s:I !}", "host", &host, "instance",
+	    &instance, "session", &session, "epoch", &epoch, "digest",
+	    &digest, "open", &open, "synced", &synced, "at", &at) < 0 ||
+	    !name_is_good(host) || !number_good(epoch) ||
+	    (uint64_t)epoch > r->epoch ||
+	    hex_read(instance, o->instance, sizeof(o->instance)) < 0 ||
+	    hex_read(session, o->session, sizeof(o->session)) < 0 ||
+	    hex_read(digest, o->digest, sizeof(o->digest)) < 0)
+		return ERR_FORMAT;
+	memcpy(o->host, host, strlen(host) + 1);
+	o->epoch = (uint64_t)epoch;
+	o->at = at;
+	o->open = open;
+	o->synced = synced;
+	o->is = true;
+	return 0;
+}
+
 int
 epoch_read(const json_t *json, const char *vm, struct epoch_record *r,
     struct err *err)
 {
-	const json_t *before = NULL, *owner = NULL;
+	const json_t *before = NULL, *owner = NULL, *offer = NULL;
 	int confirmed, clean, synced, accept = 0;
 	const char *digest = NULL;
 	json_int_t epoch;
 
 	*r = (struct epoch_record){ 0 };
 	if (json_unpack((json_t *)(uintptr_t)json,
-	    "{s:I s:b s:b s:b s?b s?s s?o s?o !}", "epoch", &epoch,
+	    "{s:I s:b s:b s:b s?b s?s s?o s?o s?o !}", "epoch", &epoch,
 	    "confirmed", &confirmed, "clean", &clean, "synced", &synced,
 	    "accept", &accept, "digest", &digest, "before", &before, "owner",
-	    &owner) < 0 || !number_good(epoch) || (clean && !confirmed) ||
+	    &owner, "offer", &offer) < 0 || !number_good(epoch) ||
+	    (clean && !confirmed) ||
 	    (clean != 0) != (digest != NULL) ||
 	    (confirmed != 0) == (before != NULL))
 		return record_damaged(EPOCH_KIND, vm, err);
@@ -113,7 +154,8 @@ epoch_read(const json_t *json, const char *vm, struct epoch_record *r,
 	r->accept = accept;
 	if ((clean && hex_read(digest, r->digest, sizeof(r->digest)) < 0) ||
 	    (before != NULL && read_before(before, r) < 0) ||
-	    (owner != NULL && read_owner(owner, r) < 0))
+	    (owner != NULL && read_owner(owner, r) < 0) ||
+	    (offer != NULL && read_offer(offer, r) < 0))
 		return record_damaged(EPOCH_KIND, vm, err);
 	return 0;
 }

@@ -69,8 +69,9 @@ epoch_register(struct epoch_record *r, const struct epoch_claim *c,
 	memcpy(r->digest, c->digest, sizeof(r->digest));
 }
 
-static void
-own(struct epoch_record *r, const struct epoch_asker *who, int64_t until)
+void
+epoch_set_owner(struct epoch_record *r, const struct epoch_asker *who,
+    int64_t until)
 {
 	size_t size = strnlen(who->host, sizeof(r->owner.host) - 1);
 
@@ -92,6 +93,7 @@ open_next(struct epoch_record *r, const struct epoch_claim *c,
 	bool was_clean = r->confirmed && r->clean;
 
 	r->accept = false;
+	r->offer = (struct epoch_offer){ 0 };
 	if (verdict == EPOCH_FRESH && !r->confirmed) {
 		r->synced = false;
 		r->epoch++;
@@ -124,15 +126,22 @@ epoch_acquire(struct epoch_record *r, const struct epoch_claim *c,
 	stale = *verdict == EPOCH_OLDER || *verdict == EPOCH_FORKED;
 	if (epoch_owned(r, who, now))
 		return EPOCH_BUSY;
+	/* Not for its owner either: whoever asks for the file in this moment is
+	 * not the vTPM that has handed it out, which would ask for the
+	 * session. */
+	if (r->offer.is && r->offer.open && r->owner.host[0] != '\0' &&
+	    now < r->owner.lease_until)
+		return EPOCH_OFFERED;
 	if (stale && !r->accept)
 		return EPOCH_STALE;
 	/* Its answer was lost. */
 	if (epoch_owns(r, who) && *verdict == EPOCH_FRESH && !r->accept) {
 		r->owner.lease_until = lease_until;
+		r->offer.is = false;
 		return EPOCH_DONE;
 	}
 	open_next(r, c, *verdict);
-	own(r, who, lease_until);
+	epoch_set_owner(r, who, lease_until);
 	return EPOCH_DONE;
 }
 
@@ -154,6 +163,7 @@ enum epoch_step
 epoch_release(struct epoch_record *r, const struct epoch_claim *left,
     bool synced, const struct epoch_asker *who)
 {
+	struct epoch_offer offer = r->offer;
 	bool accept;
 
 	/* Done, and its answer was lost. Who else knows the digest of what
@@ -166,6 +176,11 @@ epoch_release(struct epoch_record *r, const struct epoch_claim *left,
 	accept = r->accept;
 	epoch_register(r, left, synced);
 	r->accept = accept;
+	/* A VM that was saved to a file, say: what was handed out is what was
+	 * left. */
+	if (offer.is && offer.open && offer.epoch == left->epoch &&
+	    same(offer.digest, left->digest))
+		r->offer = offer;
 	return EPOCH_DONE;
 }
 
@@ -187,5 +202,7 @@ epoch_fence(struct epoch_record *r)
 	if (r->owner.host[0] == '\0')
 		return EPOCH_SAME;
 	memset(&r->owner, 0, sizeof(r->owner));
+	if (r->offer.open)
+		r->offer = (struct epoch_offer){ 0 };
 	return EPOCH_DONE;
 }

@@ -126,7 +126,8 @@ static size_t
 gather(struct http_route *all)
 {
 	static const struct http_route *const tables[] = { routes_keys,
-		routes_epochs, routes_ek, routes_vms, routes_kms };
+		routes_epochs, routes_offer, routes_ek, routes_vms,
+		routes_kms };
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -41,8 +41,8 @@ struct kmxd {
 };
 
 /* One of the routes' tables, which end with a path of NULL. */
-extern const struct http_route routes_keys[], routes_epochs[], routes_ek[],
-    routes_vms[], routes_kms[];
+extern const struct http_route routes_keys[], routes_epochs[],
+    routes_offer[], routes_ek[], routes_vms[], routes_kms[];
 
 /* Says who is to blame, in passing: returns code. */
 int blame(struct http_answer *answer, const char *fault, int code);

@@ -8,131 +8,26 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "trust-authority/keyprovider/epoch-record.h"
-#include "trust-authority/keyprovider/host-route.h"
+#include "trust-authority/keyprovider/epoch-request.h"
 #include "trust-authority/keyprovider/lease.h"
 
-#define TRIES 16
-
-struct body {
-	int64_t epoch;
-	char digest[2 * EPOCH_DIGEST_SIZE + 1];
-	char instance[2 * EPOCH_INSTANCE_SIZE + 1], ended[2 *
-	    EPOCH_INSTANCE_SIZE + 1];
-	bool synced;
-};
-
-#define EPOCH { "epoch", FIELD_NUMBER, FIELD_AT(struct body, epoch), \
-	FIELD_NEEDED }
-#define DIGEST { "digest", FIELD_HEX, FIELD_AT(struct body, digest), \
-	FIELD_NEEDED }
-#define INSTANCE { "instance", FIELD_HEX, FIELD_AT(struct body, instance), \
-	FIELD_NEEDED }
-
-static const struct field register_fields[] = { EPOCH, DIGEST,
-	{ "synced", FIELD_FLAG, FIELD_AT(struct body, synced), 0 } };
-static const struct field acquire_fields[] = { EPOCH, DIGEST, INSTANCE,
-	{ "ended", FIELD_HEX, FIELD_AT(struct body, ended),
+static const struct field register_fields[] = { EPOCH_FIELD, DIGEST_FIELD,
+	{ "synced", FIELD_FLAG, FIELD_AT(struct epoch_body, synced), 0 } };
+static const struct field acquire_fields[] = { EPOCH_FIELD, DIGEST_FIELD,
+	INSTANCE_FIELD,
+	{ "ended", FIELD_HEX, FIELD_AT(struct epoch_body, ended),
 	    FIELD_MAY_BE_EMPTY } };
-static const struct field confirm_fields[] = { EPOCH, INSTANCE };
-static const struct field release_fields[] = { EPOCH, DIGEST, INSTANCE,
-	{ "synced", FIELD_FLAG, FIELD_AT(struct body, synced),
+static const struct field confirm_fields[] = { EPOCH_FIELD, INSTANCE_FIELD };
+static const struct field release_fields[] = { EPOCH_FIELD, DIGEST_FIELD,
+	INSTANCE_FIELD,
+	{ "synced", FIELD_FLAG, FIELD_AT(struct epoch_body, synced),
 	    FIELD_NEEDED } };
-static const struct field check_fields[] = { EPOCH, DIGEST };
-
-/* One request about an epoch. */
-struct about {
-	struct kmxd *k;
-	struct asked asked;
-	struct body body;
-	struct epoch_claim claim;
-	struct epoch_asker who;
-	struct epoch_record record;
-	enum epoch_verdict verdict;
-	struct http_answer *answer;
-};
-
-/* asked_read or asked_read_owner. */
-typedef int (*asked_reader)(struct kmxd *k, const struct http_request *request,
-    const char *uuid, struct asked *a, struct http_answer *answer,
-    struct err *err);
-
-static int
-about_read(struct about *a, struct kmxd *k,
-    const struct http_request *request, asked_reader asked,
-    const struct field *fields, size_t count, struct http_answer *answer,
-    struct err *err)
-{
-	int rc;
-
-	*a = (struct about){ .k = k, .answer = answer };
-	if ((rc = asked(k, request, request->params[0], &a->asked,
-	    answer, err)) < 0 || (rc = fields_read(request->json, fields,
-	    count, &a->body, ERR_USAGE, "the body", err)) < 0)
-		return rc;
-	if ((uint64_t)a->body.epoch >= EPOCH_MAX)
-		return err_set(err, ERR_USAGE, "the body: \"epoch\" is too "
-		    "large");
-	a->claim.epoch = (uint64_t)a->body.epoch;
-	(void)hex_read(a->body.digest, a->claim.digest,
-	    sizeof(a->claim.digest));
-	(void)hex_read(a->body.instance, a->who.instance,
-	    sizeof(a->who.instance));
-	a->who.host = a->asked.bearer.claims.host;
-	return 0;
-}
-
-static int
-put(struct about *a, uint64_t version, struct err *err)
-{
-	char *text = epoch_text(&a->record);
-	struct store_op op;
-	int rc;
-
-	if (text == NULL)
-		return err_set(err, ERR_SYSTEM, "no memory for a record");
-	op = record_put(EPOCH_KIND, a->asked.text, text, version);
-	rc = store_commit(a->k->service.store, &op, 1, NULL, NULL, err);
-	free(text);
-	return rc;
-}
-
-/* Reads, lets step think, commits; again where somebody else was faster. */
-static int
-change(struct about *a, enum epoch_step (*step)(struct about *a),
-    enum epoch_step *done, struct err *err)
-{
-	uint64_t version = 0;
-	int rc = 0;
-
-	for (int i = 0; i < TRIES; i++) {
-		rc = epoch_load(a->k->service.store, a->asked.text,
-		    &a->record, &version, err);
-		if (rc == ERR_NOTFOUND)
-			return blame(a->answer, "epoch", err_set(err, rc,
-			    "the VM %s is known, but no epoch of it: what made "
-			    "it was cut short. If its vTPM is an older one "
-			    "that was to be given to the authority, finish "
-			    "that on the same host: vtpmctl protector add FILE "
-			    "authority. A vTPM that was never used is "
-			    "destroyed and created again", a->asked.text));
-		if (rc < 0)
-			return rc;
-		*done = step(a);
-		if (*done != EPOCH_DONE)
-			return 0;
-		rc = put(a, version, err);
-		if (rc != ERR_STALE)
-			return rc;
-	}
-	return err_set(err, ERR_BUSY, "the VM %s is being changed just now; "
-	    "try again", a->asked.text);
-}
+static const struct field check_fields[] = { EPOCH_FIELD, DIGEST_FIELD };
 
 /* -- why not -------------------------------------------------------------- */
 
 static int
-stale_copy(struct about *a, struct err *err)
+stale_copy(struct epoch_request *a, struct err *err)
 {
 	const struct epoch_record *r = &a->record;
 	bool older = a->verdict == EPOCH_OLDER;
@@ -161,30 +56,14 @@ stale_copy(struct about *a, struct err *err)
 }
 
 static int
-owned(struct about *a, struct err *err)
+offered(struct epoch_request *a, struct err *err)
 {
-	int64_t left = a->record.owner.lease_until - time(NULL);
-
 	return blame(a->answer, "epoch", err_set(err, ERR_BUSY, "the VM %s is "
-	    "owned by host %s%s, whose lease runs for %" PRId64 " s more. If "
-	    "that host is dead and cut off from the storage: vtactl vm fence "
-	    "%s", a->asked.text, a->record.owner.host,
-	    strcmp(a->record.owner.host, a->who.host) == 0 ?
-	    " (another vtpmd on it)" : "", left, a->asked.text));
-}
-
-static int
-lost(struct about *a, struct err *err)
-{
-	char why[LEASE_REASON_SIZE];
-
-	lease_reason(&a->record, a->claim.epoch, why);
-	log_event(LOG_LEVEL_WARNING, "lease.lost", "vm=%s host=%s epoch=%"
-	    PRIu64 " reason=\"%s\"", a->asked.text, a->who.host,
-	    a->claim.epoch, why);
-	return blame(a->answer, "epoch", err_set(err, ERR_STALE, "epoch %"
-	    PRIu64 " of the VM %s is not this host's: %s", a->claim.epoch,
-	    a->asked.text, why));
+	    "being handed over by host %s to another one, as a live migration "
+	    "does; nobody else opens it for %" PRId64 " s more, unless: vtactl "
+	    "vm fence %s", a->asked.text, a->record.owner.host,
+	    a->record.owner.lease_until - (int64_t)time(NULL),
+	    a->asked.text));
 }
 
 /* -- routes --------------------------------------------------------------- */
@@ -193,13 +72,13 @@ static int
 post_register(void *ctx, const struct http_request *request,
     struct http_answer *answer, struct err *err)
 {
-	struct about a;
-	int rc = about_read(&a, ctx, request, asked_read, register_fields,
-	    FIELDS_COUNT(register_fields), answer, err);
+	struct epoch_request a;
+	int rc = epoch_request_read(&a, ctx, request, asked_read,
+	    register_fields, FIELDS_COUNT(register_fields), answer, err);
 
 	if (rc == 0) {
 		epoch_register(&a.record, &a.claim, a.body.synced);
-		rc = put(&a, 0, err);
+		rc = epoch_request_put(&a, 0, err);
 		if (rc == ERR_EXISTS)
 			rc = blame(answer, "epoch", err_set(err, rc, "the "
 			    "authority has epochs of the VM %s already",
@@ -212,7 +91,7 @@ post_register(void *ctx, const struct http_request *request,
 /* What the host's agent says of an instance of its own that has ended is
  * believed: leases are of hosts. */
 static void
-end_instance(struct about *a)
+end_instance(struct epoch_request *a)
 {
 	struct epoch_asker ended = { .host = a->who.host };
 
@@ -223,18 +102,17 @@ end_instance(struct about *a)
 }
 
 static enum epoch_step
-acquire(struct about *a)
+acquire(struct epoch_request *a)
 {
-	const struct kmxd_config *c = a->k->config;
 	int64_t now = time(NULL);
 
 	end_instance(a);
-	return epoch_acquire(&a->record, &a->claim, &a->who, now, now +
-	    c->lease_seconds + c->lease_skew, &a->verdict);
+	return epoch_acquire(&a->record, &a->claim, &a->who, now,
+	    epoch_request_lease(a, now), &a->verdict);
 }
 
 static void
-granted(struct about *a)
+granted(struct epoch_request *a)
 {
 	if (a->verdict == EPOCH_AHEAD)
 		log_event(LOG_LEVEL_WARNING, "epoch.ahead", "vm=%s host=%s "
@@ -244,12 +122,9 @@ granted(struct about *a)
 		log_event(LOG_LEVEL_WARNING, "epoch.accepted", "vm=%s host=%s "
 		    "file_epoch=%" PRIu64, a->asked.text, a->who.host,
 		    a->claim.epoch);
-	alarm_clear(a->k->alarms, "epoch.replay", a->asked.text);
 	log_event(LOG_LEVEL_INFO, "vm.acquired", "vm=%s host=%s epoch=%" PRIu64,
 	    a->asked.text, a->who.host, a->record.epoch);
-	a->answer->json = json_pack("{sI sb sI}", "epoch",
-	    (json_int_t)a->record.epoch, "synced", a->record.synced,
-	    "lease_seconds", (json_int_t)a->k->config->lease_seconds);
+	epoch_request_granted(a);
 }
 
 static int
@@ -257,14 +132,16 @@ post_acquire(void *ctx, const struct http_request *request,
     struct http_answer *answer, struct err *err)
 {
 	enum epoch_step step = EPOCH_DONE;
-	struct about a;
-	int rc = about_read(&a, ctx, request, asked_read, acquire_fields,
-	    FIELDS_COUNT(acquire_fields), answer, err);
+	struct epoch_request a;
+	int rc = epoch_request_read(&a, ctx, request, asked_read,
+	    acquire_fields, FIELDS_COUNT(acquire_fields), answer, err);
 
 	if (rc == 0)
-		rc = change(&a, acquire, &step, err);
+		rc = epoch_request_change(&a, acquire, &step, err);
 	if (rc == 0 && step == EPOCH_BUSY)
-		rc = owned(&a, err);
+		rc = epoch_request_owned(&a, err);
+	else if (rc == 0 && step == EPOCH_OFFERED)
+		rc = offered(&a, err);
 	else if (rc == 0 && step == EPOCH_STALE)
 		rc = stale_copy(&a, err);
 	else if (rc == 0)
@@ -274,13 +151,13 @@ post_acquire(void *ctx, const struct http_request *request,
 }
 
 static enum epoch_step
-confirm(struct about *a)
+confirm(struct epoch_request *a)
 {
 	return epoch_confirm(&a->record, a->claim.epoch, &a->who);
 }
 
 static enum epoch_step
-release(struct about *a)
+release(struct epoch_request *a)
 {
 	return epoch_release(&a->record, &a->claim, a->body.synced, &a->who);
 }
@@ -288,18 +165,18 @@ release(struct about *a)
 static int
 finish(void *ctx, const struct http_request *request,
     const struct field *fields, size_t count,
-    enum epoch_step (*step)(struct about *a), struct http_answer *answer,
-    struct err *err)
+    enum epoch_step (*step)(struct epoch_request *a),
+    struct http_answer *answer, struct err *err)
 {
 	enum epoch_step done = EPOCH_DONE;
-	struct about a;
-	int rc = about_read(&a, ctx, request, asked_read_owner, fields, count,
-	    answer, err);
+	struct epoch_request a;
+	int rc = epoch_request_read(&a, ctx, request, asked_read_owner,
+	    fields, count, answer, err);
 
 	if (rc == 0)
-		rc = change(&a, step, &done, err);
+		rc = epoch_request_change(&a, step, &done, err);
 	if (rc == 0 && done == EPOCH_STALE)
-		rc = lost(&a, err);
+		rc = epoch_request_lost(&a, err);
 	asked_reset(&a.asked);
 	return host_answer(request, answer, rc, err);
 }
@@ -321,7 +198,7 @@ post_release(void *ctx, const struct http_request *request,
 }
 
 static enum epoch_step
-look(struct about *a)
+look(struct epoch_request *a)
 {
 	a->verdict = epoch_judge(&a->record, &a->claim);
 	return EPOCH_SAME;
@@ -332,12 +209,12 @@ post_check(void *ctx, const struct http_request *request,
     struct http_answer *answer, struct err *err)
 {
 	enum epoch_step done;
-	struct about a;
-	int rc = about_read(&a, ctx, request, asked_read, check_fields,
+	struct epoch_request a;
+	int rc = epoch_request_read(&a, ctx, request, asked_read, check_fields,
 	    FIELDS_COUNT(check_fields), answer, err);
 
 	if (rc == 0)
-		rc = change(&a, look, &done, err);
+		rc = epoch_request_change(&a, look, &done, err);
 	if (rc == 0 && (a.verdict == EPOCH_OLDER ||
 	    a.verdict == EPOCH_FORKED))
 		rc = stale_copy(&a, err);

@@ -35,17 +35,31 @@ column_owner(const json_t *row, char *out, size_t room)
 	clean_text(host[0] != '\0' ? host : "-", out, room);
 }
 
+/* Handed out by a migration, and nobody has claimed it. */
+static bool
+is_offered(const json_t *row)
+{
+	return json_is_true(json_object_get(json_object_get(row, "offer"),
+	    "open"));
+}
+
+static bool
+has_owner(const json_t *row)
+{
+	const json_t *owner = json_object_get(row, "owner");
+
+	return owner != NULL && !json_is_null(owner);
+}
+
 static void
 column_state(const json_t *row, char *out, size_t room)
 {
 	const json_t *shredded = json_object_get(row, "shredded");
 	bool gone = json_is_true(shredded) || json_integer_value(shredded) > 0;
 
-	snprintf(out, room, "%s", gone ? "shredded" :
-	    json_object_get(row, "owner") != NULL &&
-	    !json_is_null(json_object_get(row, "owner")) ? "open" :
+	snprintf(out, room, "%s", gone ? "shredded" : !has_owner(row) ?
 	    json_is_false(json_object_get(row, "clean")) ? "not clean" :
-	    "closed");
+	    "closed" : is_offered(row) ? "offered" : "open");
 }
 
 static void
@@ -89,6 +103,20 @@ print_keks(const json_t *vm)
 }
 
 static void
+print_offer(const json_t *vm)
+{
+	const json_t *offer = json_object_get(vm, "offer");
+	char host[512], at[64];
+
+	if (!json_is_object(offer))
+		return;
+	clean_text(text_of(offer, "host"), host, sizeof(host));
+	member_time(offer, "at", at, sizeof(at));
+	printf("%-12s handed out by %s, %s%s\n", "offer", host, at,
+	    is_offered(vm) ? "; not claimed yet" : "; claimed");
+}
+
+static void
 print_vm(const json_t *vm)
 {
 	static const char *const members[] = { "vm", "name", "groups",
@@ -115,6 +143,7 @@ print_vm(const json_t *vm)
 		member_time(owner, "lease_until", text, sizeof(text));
 		printf("%-12s %s\n", "lease until", text);
 	}
+	print_offer(vm);
 	print_keks(vm);
 }
 

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "trust-authority/agent/daemon/owner-calls.h"
 
-enum { HAS_DIGEST = 1, HAS_INSTANCE = 2, HAS_SYNCED = 4 };
+enum { HAS_DIGEST = 1, HAS_INSTANCE = 2, HAS_SYNCED = 4, HAS_SESSION = 8 };
 
 static json_t *
 body_of(const struct owner_claim *c, unsigned int members)
 {
 	char digest[HASH_HEX_SIZE], instance[HASH_HEX_SIZE];
+	char session[HASH_HEX_SIZE];
 	json_t *json = json_pack("{sI}", "epoch", (json_int_t)c->epoch);
 
 	hash_hex(c->digest, sizeof(c->digest), digest);
 	hash_hex(c->instance, sizeof(c->instance), instance);
+	hash_hex(c->session, sizeof(c->session), session);
 	if (((members & HAS_DIGEST) && json_object_set_new(json, "digest",
 	    json_string(digest)) < 0) ||
 	    ((members & HAS_INSTANCE) && json_object_set_new(json, "instance",
 	    json_string(instance)) < 0) ||
+	    ((members & HAS_SESSION) && json_object_set_new(json, "session",
+	    json_string(session)) < 0) ||
 	    ((members & HAS_SYNCED) && json_object_set_new(json, "synced",
 	    json_boolean(c->synced)) < 0)) {
 		json_decref(json);
@@ -49,16 +53,16 @@ post_only(struct kmxa *k, const char *path, const struct owner_claim *c,
 	return rc;
 }
 
-int
-owner_call_acquire(struct kmxa *k, const struct owner_claim *c,
-    struct owner_grant *grant, struct owner_why *why, struct err *err)
+static int
+granted(struct kmxa *k, const char *path, const struct owner_claim *c,
+    unsigned int members, struct owner_grant *grant, struct owner_why *why,
+    struct err *err)
 {
 	struct kmxd_answer answer;
 	json_int_t epoch, seconds;
 	int rc;
 
-	if ((rc = post(k, "/acquire", c, HAS_DIGEST | HAS_INSTANCE, &answer,
-	    why, err)) < 0)
+	if ((rc = post(k, path, c, members, &answer, why, err)) < 0)
 		goto out;
 	epoch = json_integer_value(json_object_get(answer.http.json,
 	    "epoch"));
@@ -76,6 +80,31 @@ owner_call_acquire(struct kmxa *k, const struct owner_claim *c,
 out:
 	kmxd_answer_reset(&answer);
 	return rc;
+}
+
+int
+owner_call_acquire(struct kmxa *k, const struct owner_claim *c,
+    struct owner_grant *grant, struct owner_why *why, struct err *err)
+{
+	return granted(k, "/acquire", c, HAS_DIGEST | HAS_INSTANCE, grant,
+	    why, err);
+}
+
+int
+owner_call_take_up(struct kmxa *k, const char *path,
+    const struct owner_claim *c, struct owner_grant *grant,
+    struct owner_why *why, struct err *err)
+{
+	return granted(k, path, c, HAS_INSTANCE | HAS_SESSION, grant, why,
+	    err);
+}
+
+int
+owner_call_offer(struct kmxa *k, const struct owner_claim *c,
+    struct owner_why *why, struct err *err)
+{
+	return post_only(k, "/offer", c, HAS_DIGEST | HAS_INSTANCE |
+	    HAS_SYNCED | HAS_SESSION, why, err);
 }
 
 int

@@ -10,6 +10,7 @@ struct owner_claim {
 	uint64_t epoch;
 	uint8_t digest[32];
 	uint8_t instance[16];
+	uint8_t session[16];	/* of a hand-over */
 	bool synced;
 };
 
@@ -27,6 +28,12 @@ struct owner_why {
 
 int owner_call_acquire(struct kmxa *k, const struct owner_claim *c,
     struct owner_grant *grant, struct owner_why *why, struct err *err);
+/* path: "/claim" or "/reclaim". */
+int owner_call_take_up(struct kmxa *k, const char *path,
+    const struct owner_claim *c, struct owner_grant *grant,
+    struct owner_why *why, struct err *err);
+int owner_call_offer(struct kmxa *k, const struct owner_claim *c,
+    struct owner_why *why, struct err *err);
 int owner_call_confirm(struct kmxa *k, const struct owner_claim *c,
     struct owner_why *why, struct err *err);
 int owner_call_release(struct kmxa *k, const struct owner_claim *c,

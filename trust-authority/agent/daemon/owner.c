@@ -185,6 +185,86 @@ owner_acquire(struct kmxa *k, const struct owner_claim *c,
 	return rc;
 }
 
+/* What was granted here, and the authority has not heard of, comes first. */
+static int
+settle(struct kmxa *k, const uint8_t vm[UUID_SIZE], struct kept_record *r,
+    bool *kept, struct owner_why *why, struct err *err)
+{
+	int rc;
+
+	*kept = record_load(k, vm, r);
+	*why = (struct owner_why){ .fault = AGENT_FAULT_AGENT };
+	if (*kept && (rc = reconcile(k, r, why, err)) < 0) {
+		(void)err_prefix(err, "it has not heard yet of what was "
+		    "granted here");
+		return rc;
+	}
+	return 0;
+}
+
+int
+owner_offer(struct kmxa *k, const struct owner_claim *c,
+    struct owner_why *why, struct err *err)
+{
+	struct kept_record r;
+	bool kept;
+	int rc;
+
+	kmxa_vm_lock(k, c->vm);
+	rc = settle(k, c->vm, &r, &kept, why, err);
+	if (rc == 0 && kept) {
+		r.owned = r.held = false;
+		rc = record_save(k, &r, err);
+	}
+	if (rc == 0)
+		rc = owner_call_offer(k, c, why, err);
+	/* Renewed no more: what is not claimed in a lease's time is anybody's
+	 * who may have the VM. */
+	if (rc == 0)
+		leases_remove(k->leases, c->vm, c->instance);
+	kmxa_vm_unlock(k, c->vm);
+	return rc;
+}
+
+static int
+take_up(struct kmxa *k, const char *path, const struct owner_claim *c,
+    uint64_t connection, struct owner_grant *grant, struct owner_why *why,
+    struct err *err)
+{
+	struct kept_record r;
+	bool kept;
+	int rc;
+
+	kmxa_vm_lock(k, c->vm);
+	rc = settle(k, c->vm, &r, &kept, why, err);
+	if (rc == 0)
+		rc = owner_call_take_up(k, path, c, grant, why, err);
+	if (rc == 0 && kept) {
+		owner_record_grant(&r, c, grant);
+		(void)record_save(k, &r, NULL);
+	}
+	if (rc == 0)
+		rc = own(k, c, grant, false, connection, err);
+	kmxa_vm_unlock(k, c->vm);
+	return rc;
+}
+
+int
+owner_take_up(struct kmxa *k, const struct owner_claim *c,
+    uint64_t connection, struct owner_grant *grant, struct owner_why *why,
+    struct err *err)
+{
+	return take_up(k, "/claim", c, connection, grant, why, err);
+}
+
+int
+owner_take_back(struct kmxa *k, const struct owner_claim *c,
+    uint64_t connection, struct owner_grant *grant, struct owner_why *why,
+    struct err *err)
+{
+	return take_up(k, "/reclaim", c, connection, grant, why, err);
+}
+
 /* Whether the record is about the epoch that this claim has. */
 static bool
 is_about(const struct kept_record *r, const struct owner_claim *c)

@@ -14,6 +14,17 @@
 int owner_acquire(struct kmxa *k, const struct owner_claim *c,
     uint64_t connection, struct owner_grant *grant, struct owner_why *why,
     struct err *err);
+/* Lets another host claim the session. From before the authority is asked this
+ * host does not grant the VM by itself any more, whatever comes of it. */
+int owner_offer(struct kmxa *k, const struct owner_claim *c,
+    struct owner_why *why, struct err *err);
+/* CLAIM, RECLAIM: never without the authority. */
+int owner_take_up(struct kmxa *k, const struct owner_claim *c,
+    uint64_t connection, struct owner_grant *grant, struct owner_why *why,
+    struct err *err);
+int owner_take_back(struct kmxa *k, const struct owner_claim *c,
+    uint64_t connection, struct owner_grant *grant, struct owner_why *why,
+    struct err *err);
 int owner_confirm(struct kmxa *k, const struct owner_claim *c,
     struct owner_why *why, struct err *err);
 int owner_release(struct kmxa *k, const struct owner_claim *c,

@@ -14,6 +14,7 @@ claim_of(const struct request *r)
 	memcpy(c.vm, r->q.uuid, UUID_SIZE);
 	memcpy(c.digest, r->q.digest, sizeof(c.digest));
 	memcpy(c.instance, r->q.instance, sizeof(c.instance));
+	memcpy(c.session, r->q.session, sizeof(c.session));
 	return c;
 }
 
@@ -55,19 +56,45 @@ request_check(struct request *r, struct err *err)
 }
 
 int
-request_acquire(struct request *r, struct err *err)
+request_offer(struct request *r, struct err *err)
+{
+	return simple(r, owner_offer, err);
+}
+
+static int
+granted(struct request *r, int (*call)(struct kmxa *k,
+    const struct owner_claim *c, uint64_t connection,
+    struct owner_grant *grant, struct owner_why *why, struct err *err),
+    struct err *err)
 {
 	struct owner_claim c = claim_of(r);
 	struct owner_grant grant = { 0 };
 	struct owner_why why = { 0 };
-	int rc = owner_acquire(r->k, &c, r->peer.connection, &grant, &why,
-	    err);
+	int rc = call(r->k, &c, r->peer.connection, &grant, &why, err);
 
 	r->fault = why.fault;
 	r->a.epoch = grant.epoch;
 	r->a.synced = grant.synced;
 	r->a.lease_seconds = grant.seconds;
 	return rc;
+}
+
+int
+request_acquire(struct request *r, struct err *err)
+{
+	return granted(r, owner_acquire, err);
+}
+
+int
+request_claim(struct request *r, struct err *err)
+{
+	return granted(r, owner_take_up, err);
+}
+
+int
+request_reclaim(struct request *r, struct err *err)
+{
+	return granted(r, owner_take_back, err);
 }
 
 /* Lost is an answer. */

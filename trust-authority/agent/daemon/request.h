@@ -38,6 +38,7 @@ request_fn request_vm_forget, request_ek_certify;
 /* request-owner.c */
 request_fn request_register, request_acquire, request_confirm;
 request_fn request_release, request_check, request_attach;
+request_fn request_offer, request_claim, request_reclaim;
 /* request-host.c */
 request_fn request_hello, request_status, request_attest;
 request_fn request_host_export;

@@ -48,6 +48,9 @@ static const struct {
 	[AGENT_EK_CERTIFY] = { request_ek_certify, 0 },
 	[AGENT_STATUS] = { request_status, AT_ONCE | NO_VM },
 	[AGENT_ATTEST] = { request_attest, SLOW | ROOT | NO_VM },
+	[AGENT_OFFER] = { request_offer, 0 },
+	[AGENT_CLAIM] = { request_claim, 0 },
+	[AGENT_RECLAIM] = { request_reclaim, 0 },
 	[AGENT_HOST_EXPORT] = { request_host_export, SLOW | ROOT | NO_VM },
 };
 
