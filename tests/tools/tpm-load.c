@@ -216,14 +216,14 @@ seal(struct load *l, ESYS_TR *object)
 		    TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
 		    TPMA_OBJECT_NODA,
 		.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL } };
-	TPM2B_SENSITIVE_CREATE sensitive = { .sensitive = {
-		.userAuth = AUTH, .data = l->secret } };
+	TPM2B_SENSITIVE_CREATE sensitive = { .sensitive.userAuth = AUTH };
 	TPM2B_DATA outside = { 0 };
 	TPML_PCR_SELECTION none = { 0 };
 	TPM2B_PRIVATE *private = NULL;
 	TPM2B_PUBLIC *public = NULL;
 	bool ok;
 
+	sensitive.sensitive.data = l->secret;
 	ok = good("Create", Esys_Create(l->esys, l->primary, session(l,
 	    TPMA_SESSION_DECRYPT), ESYS_TR_NONE, ESYS_TR_NONE, &sensitive,
 	    &template, &outside, &none, &private, &public, NULL, NULL,
