@@ -79,6 +79,7 @@ class Machine(qemu.Qemu):
         name = f"machine{Machine.started}"
         self.results, self.orders = (place.path(f"{name}.{x}")
                                      for x in ("results", "orders"))
+        self.console = place.path(name + ".console")
         variables = place.path(name + ".vars")
         shutil.copy(VARIABLES, variables)
         for way in (".in", ".out"):
@@ -88,7 +89,7 @@ class Machine(qemu.Qemu):
             "-drive", f"if=pflash,unit=0,format=raw,readonly=on,"
             f"file={FIRMWARE}",
             "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
-            "-serial", f"file:{place.path(name + '.console')}",
+            "-serial", f"file:{self.console}",
             "-device", "virtio-serial-pci",
             "-chardev", f"file,id=results,path={self.results}",
             "-device", "virtserialport,chardev=results,name=results",
@@ -125,7 +126,15 @@ class Machine(qemu.Qemu):
         return True
 
     def failures(self):
-        return re.findall(r"^(?:# .*|failed.*)$", self.told(), re.M)
+        """What the load complains of, or how it ended; then also what the
+        guest's kernel says of that: a crash is not the TPM's answer."""
+        found = re.findall(r"^(?:# .*|failed.*|Seg.*|load-exit=[1-9].*)$",
+                           self.told(), re.M)
+        if found:
+            with open(self.console, errors="replace") as f:
+                found += re.findall(r"^.*(?:traps:|segfault|BUG:).*$",
+                                    f.read(), re.M)
+        return found
 
     def finish(self):
         """The load ends, the guest powers off: QEMU's exit status."""
