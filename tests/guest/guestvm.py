@@ -3,13 +3,16 @@
 QEMUs: OVMF with Secure Boot and SMM, Debian's kernel, the initramfs of
 image.sh. Each QEMU has a vtpmd of its own."""
 import atexit
+import fcntl
 import os
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 
@@ -182,6 +185,12 @@ class Relay(threading.Thread):
         return passed - len(tail) + at[marks - 1] + more \
             if len(at) >= marks else None
 
+    @staticmethod
+    def unsent(s):
+        """Bytes that the other side has not acknowledged (tcp(7))."""
+        return struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ,
+                                              bytes(4)))[0]
+
     def forward(self, source, target, f):
         # Bytes that came, of which "sent" went on; the newest are held back,
         # that a mark is seen whole before any of it is sent.
@@ -203,6 +212,10 @@ class Relay(threading.Thread):
             if where is not None and sent >= where or \
                     self.cut == "end" and not data:
                 f.flush()
+                # What is to come through has come through.
+                end = time.monotonic() + PATIENCE
+                while self.unsent(target) and time.monotonic() < end:
+                    time.sleep(0.01)
                 self.do_cut()
                 self.was_cut.set()
                 # What the source has handed to its own system, it takes for
