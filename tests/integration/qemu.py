@@ -10,17 +10,19 @@ import wire
 
 
 class Qemu:
-    def __init__(self, place, ctrl, name, *options):
+    machine = ("-machine", "q35", "-m", "64")
+
+    def __init__(self, place, ctrl, name, *options, **popen):
         path = place.path(name)
         self.events = []
         self.p = subprocess.Popen(
-            ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-m",
-             "64", "-nodefaults", "-display", "none",
+            ["qemu-system-x86_64", *self.machine, "-accel", "tcg",
+             "-nodefaults", "-display", "none",
              "-qmp", f"unix:{path},server=on,wait=off",
              "-chardev", f"socket,id=c,path={ctrl}",
              "-tpmdev", "emulator,id=t,chardev=c",
              "-device", "tpm-crb,tpmdev=t", *options],
-            stdin=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL, **popen)
         end = time.monotonic() + wire.TIMEOUT
         self.s = socket.socket(socket.AF_UNIX)
         self.s.settimeout(wire.TIMEOUT)
@@ -46,21 +48,21 @@ class Qemu:
                 return answer.get("return", answer)
             self.events.append(answer["event"])
 
-    def wait(self, command, status):
-        end = time.monotonic() + wire.TIMEOUT
+    def wait(self, command, status, seconds=wire.TIMEOUT):
+        end = time.monotonic() + seconds
         got = None
         while got != status and time.monotonic() < end:
             got = self.run(command).get("status")
             time.sleep(0.05)
         return got
 
-    def job(self, command, **arguments):
+    def job(self, command, seconds=wire.TIMEOUT, **arguments):
         """Runs a job to its end; what it complains of, or None."""
         name = f"job{time.monotonic_ns()}"
         said = self.run(command, **{"job-id": name}, **arguments)
         if "error" in said:
             return said["error"]["desc"]
-        end = time.monotonic() + wire.TIMEOUT
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             for one in self.run("query-jobs"):
                 if one["id"] == name and one["status"] == "concluded":
