@@ -9,10 +9,12 @@
 #include "vtpm/monitor-start.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -196,6 +198,26 @@ tell_failure(const struct monitor_start *s, const struct err *err)
 	fprintf(stderr, "vtpmd: %s\n", err->text);
 }
 
+/* They have the first places, also in a program that takes over. */
+static int
+take_clients(const struct monitor_start *s, struct monitor *m,
+    struct err *err)
+{
+	m->n_bound = s->options->n_clients;
+	for (size_t i = 0; i < m->n_bound && s->handover < 0; i++) {
+		int fd = s->options->client_fds[i], flags;
+
+		flags = fcntl(fd, F_GETFL);
+		if (flags < 0 ||
+		    fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+			return err_sys(err, errno, "cannot use descriptor %d",
+			    fd);
+		client_init(&m->clients[i], fd);
+	}
+	return 0;
+}
+
 int
 monitor_start(const struct monitor_start *s, int supervisor)
 {
@@ -209,7 +231,12 @@ monitor_start(const struct monitor_start *s, int supervisor)
 	m.listen_pid_fd = s->listen_pid_fd;
 	m.terminate = s->options->terminate;
 	m.channel.memory = s->memory;
-	if ((rc = start(s, &m, &err)) < 0) {
+	if (s->options->reject_locality_4)
+		m.locality_max = 3;
+	m.simulator = s->options->ctrl != NULL &&
+	    strncmp(s->options->ctrl, "tcp:", 4) == 0;
+	if ((rc = take_clients(s, &m, &err)) < 0 ||
+	    (rc = start(s, &m, &err)) < 0) {
 		tell_failure(s, &err);
 		/* What was to be taken over is still the other's. */
 		if (s->handover >= 0)
