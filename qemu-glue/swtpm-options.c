@@ -118,15 +118,39 @@ parse_ctrl(struct swtpm_options *o, const struct suboptions *s,
 	return rc;
 }
 
+/* The port behind that of the commands. */
+static int
+parse_platform(struct swtpm_options *o, const struct suboptions *s,
+    struct err *err)
+{
+	unsigned long port;
+	char *at;
+	int rc;
+
+	if ((rc = parse_tcp(s, o->platform, err)) < 0)
+		return rc;
+	at = strrchr(o->platform, ':') + 1;
+	port = strtoul(at, NULL, 10) + 1;
+	if (port == 1 || port > UINT16_MAX)
+		return err_set(err, ERR_USAGE, "server: simulator needs a port "
+		    "with one behind it");
+	snprintf(at, 6, "%lu", port);
+	return 0;
+}
+
 static int
 parse_server(struct swtpm_options *o, const struct suboptions *s,
     struct err *err)
 {
 	const char *type = suboptions_get(s, "type");
+	int rc;
 
 	o->relay.disconnect = suboptions_has(s, "disconnect");
 	if (suboptions_has(s, "fd"))
 		return parse_fd(s, "fd", &o->relay.data, err);
+	if (suboptions_has(s, "simulator") &&
+	    (rc = parse_platform(o, s, err)) < 0)
+		return rc;
 	return parse_address(s, type != NULL ? type : "tcp", o->server, err);
 }
 
@@ -255,7 +279,7 @@ static const char *const ctrl_names[] = { "type=", "path=", "port=",
 	"terminate?", NULL };
 static const char *const server_names[] = { "type=", "path=", "port=",
 	"bindaddr=", "ifname=", "fd=", "mode=", "uid=", "gid=", "disconnect",
-	NULL };
+	"simulator", NULL };
 static const char *const flags_names[] = { "not-need-init", "startup-clear",
 	"startup-state", "startup-deactivated", "startup-none",
 	"disable-auto-shutdown", NULL };
@@ -458,7 +482,7 @@ swtpm_options_parse(struct swtpm_options *o, int argc, char **argv,
 	int c, rc;
 
 	o->ctrl_client = o->relay.data = o->relay.listen = -1;
-	o->relay.listen_dir = -1;
+	o->relay.listen_dir = o->relay.platform = -1;
 	while ((c = getopt_long(argc, argv, words, long_options,
 	    NULL)) != -1) {
 		if (c == 'h') {

@@ -21,6 +21,7 @@ struct swtpm_options {
 	char ctrl[SWTPM_ADDRESS_MAX];	/* vtpmd's --ctrl; empty: none */
 	int ctrl_client;		/* -1: none */
 	char server[SWTPM_ADDRESS_MAX];	/* the same for data; empty: none */
+	char platform[SWTPM_ADDRESS_MAX];	/* the simulator's other port */
 	const char *device;		/* of chardev; NULL: none */
 	bool vtpm_proxy;
 	struct relay relay;		/* what it is told besides */

@@ -21,11 +21,13 @@
 
 #define TPM_HEADER 10		/* tag, size, code */
 #define COMMAND_MAX 4096	/* what vtpmd's worker takes */
-/* The TCG simulator's protocol: TPM 2.0 Part 4's TpmTcpProtocol.h. */
+/* The TCG simulator's protocol, on its two ports. */
 #define SIM_HEADER 9		/* command, locality, size */
 #define SIM_SEND_COMMAND 8u
 #define SIM_SESSION_END 20u
 #define SIM_STOP 21u
+enum { SIM_POWER_ON = 1, SIM_POWER_OFF = 2, SIM_CANCEL_ON = 9,
+	SIM_CANCEL_OFF = 10, SIM_NV_ON = 11, SIM_NV_OFF = 12, SIM_RESET = 17 };
 /* Linux's vTPM proxy driver, include/uapi/linux/vtpm_proxy.h. */
 #define TPM2_CC_SET_LOCALITY 0x20001000u
 
@@ -33,6 +35,8 @@ struct state {
 	struct relay r;
 	int ctrl, tpm;		/* to vtpmd */
 	int client;		/* -1: none */
+	int signaller;		/* a client of the simulator's other port; -1 */
+	bool powered;		/* as its signals go */
 	uint8_t locality;	/* that was last set */
 	uint8_t in[SIM_HEADER + COMMAND_MAX + 1];
 	size_t have;
@@ -201,6 +205,56 @@ on_client(struct state *s)
 	return serve_all(s);
 }
 
+static uint32_t
+power(struct state *s, bool on)
+{
+	static const uint8_t no_flags[4];
+	uint32_t result = on ? order(s, CTRL_INIT, no_flags, sizeof(no_flags),
+	    -1) : order(s, CTRL_STOP, NULL, 0, -1);
+
+	s->powered = on && result == 0;
+	return result;
+}
+
+/* A client switches on what is on, each time that it comes. NV memory is always
+ * there. */
+static int
+on_signal(struct state *s)
+{
+	uint8_t answer[4];
+	struct buf b = buf_writer(answer, sizeof(answer));
+	uint32_t signal_number, result = 0;
+
+	if (fdio_read(s->signaller, answer, sizeof(answer)) < 0)
+		return 1;
+	get_u32(answer, &signal_number);
+	switch (signal_number) {
+	case SIM_POWER_ON:
+		if (!s->powered)
+			result = power(s, true);
+		break;
+	case SIM_POWER_OFF:
+		result = power(s, false);
+		break;
+	case SIM_RESET:
+		if ((result = power(s, false)) == 0)
+			result = power(s, true);
+		break;
+	case SIM_CANCEL_ON:
+		result = order(s, CTRL_CANCEL_TPM_CMD, NULL, 0, -1);
+		break;
+	case SIM_CANCEL_OFF:
+	case SIM_NV_ON:
+	case SIM_NV_OFF:
+		break;
+	default:
+		/* The end of its session, or what nobody answers. */
+		return 1;
+	}
+	buf_put_u32be(&b, result);
+	return fdio_write(s->signaller, answer, sizeof(answer)) < 0;
+}
+
 /* True where nobody can come any more, or nobody shall. */
 static bool
 client_gone(struct state *s)
@@ -221,10 +275,12 @@ run(struct state *s)
 			{ s->ctrl, POLLIN, 0 },
 			{ s->client, POLLIN, 0 },
 			{ s->client < 0 ? s->r.listen : -1, POLLIN, 0 },
+			{ s->signaller, POLLIN, 0 },
+			{ s->signaller < 0 ? s->r.platform : -1, POLLIN, 0 },
 		};
 		int rc = 0;
 
-		if (poll(p, 3, -1) < 0 && errno != EINTR)
+		if (poll(p, 5, -1) < 0 && errno != EINTR)
 			return;
 		/* It says nothing unasked. */
 		if (p[0].revents != 0)
@@ -232,6 +288,13 @@ run(struct state *s)
 		if (p[2].revents != 0)
 			s->client = accept4(s->r.listen, NULL, NULL,
 			    SOCK_CLOEXEC);
+		if (p[4].revents != 0)
+			s->signaller = accept4(s->r.platform, NULL, NULL,
+			    SOCK_CLOEXEC);
+		if (p[3].revents != 0 && on_signal(s) != 0) {
+			close(s->signaller);
+			s->signaller = -1;
+		}
 		if (p[1].revents != 0)
 			rc = on_client(s);
 		if (rc < 0)
@@ -249,13 +312,12 @@ start_tpm(struct state *s)
 	/* TPM2_Startup(TPM_SU_CLEAR), Part 3, 9.3. */
 	uint8_t startup[] = { 0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0,
 		s->r.startup == RELAY_STARTUP_STATE };
-	static const uint8_t no_flags[4];
 	uint32_t code;
 	size_t n;
 
 	if (!s->r.init)
 		return true;
-	if (order(s, CTRL_INIT, no_flags, sizeof(no_flags), -1) != 0)
+	if (power(s, true) != 0)
 		return false;
 	if (s->r.startup == RELAY_STARTUP_NONE)
 		return true;
@@ -307,7 +369,8 @@ relay_main(const struct relay *r, int ctrl)
 	struct err err = { 0 };
 	int ends[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	s = (struct state){ .r = *r, .ctrl = ctrl, .client = r->data };
+	s = (struct state){ .r = *r, .ctrl = ctrl, .client = r->data,
+		.signaller = -1 };
 	prctl(PR_SET_NAME, "swtpm-data");
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);
@@ -368,6 +431,8 @@ relay_start(const struct relay *r, int *client, struct err *err)
 		;
 	if (r->listen >= 0)
 		close(r->listen);
+	if (r->platform >= 0)
+		close(r->platform);
 	if (r->listen_dir >= 0)
 		close(r->listen_dir);
 	if (r->data >= 0)

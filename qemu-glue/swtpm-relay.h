@@ -2,7 +2,7 @@
 /*
  * swtpm's data channel: TPM commands from TCP and Unix sockets, a descriptor or
  * a character device, as they are or behind the header of the TCG's simulator
- * (MS_SIM of tpm2-tss: TPM_SEND_COMMAND, locality, size). A process beside
+ * (TPM 2.0 Part 4, TpmTcpProtocol.h: TPM_SEND_COMMAND, locality, size). A process beside
  * vtpmd's three, only where such a channel was asked for. To vtpmd it is what
  * QEMU is: it has a control connection, gives it one data socket, and sends
  * what its clients send, one client at a time. So the worker sees no network,
@@ -24,6 +24,7 @@ struct relay {
 	int listen;		/* -1: none */
 	int listen_dir;		/* where its name is, -1: nowhere */
 	const char *listen_name;
+	int platform;		/* listens for the simulator's signals; -1 */
 	int data;		/* connected from the start, -1: none */
 	bool daemon;		/* leaves the terminal */
 	bool init;		/* power the TPM on */

@@ -8,9 +8,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "qemu-glue/swtpm-store.h"
-
-/* The version of swtpm whose options these programs take. */
-#define SWTPM_INTERFACE "0.10.0"
+#include "qemu-glue/swtpm-version.h"
 
 int swtpm_print_capabilities(struct err *err);
 /* flags: TPMLIB_InfoFlags. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -324,25 +325,48 @@ swtpm_store_need(const struct swtpm_store *s, const struct secret *passphrase,
 	    refuse(s, err);
 }
 
+/* Of a VM that the trust authority knows only the file goes: it may be running
+ * elsewhere, about to come here. */
+static int
+clear_nvram(const struct swtpm_store *s, struct err *err)
+{
+	struct argv list = { 0 }, destroy = { 0 };
+	char text[8192] = "";
+	int fd = memfd_create("protectors", MFD_CLOEXEC), rc;
+	ssize_t n;
+
+	if (fd < 0)
+		return err_sys(err, errno, "cannot make a memory file");
+	argv_add(&list, "--json");
+	argv_add(&list, "protector");
+	argv_add(&list, "list");
+	argv_add(&list, s->nvram);
+	add_pair(&destroy, "--config", s->config);
+	argv_add(&destroy, "destroy");
+	argv_add(&destroy, "--yes");
+	argv_add(&destroy, s->nvram);
+	rc = vtpmctl_run(&list, NULL, fd, err);
+	if (rc == 0 && (n = pread(fd, text, sizeof(text) - 1, 0)) < 0)
+		rc = err_sys(err, errno, "cannot read what vtpmctl said");
+	if (rc == 0 && strstr(text, "\"kind\": \"authority\"") == NULL)
+		rc = vtpmctl_run(&destroy, NULL, -1, err);
+	else if (rc == 0 && unlink(s->nvram) < 0)
+		rc = err_sys(err, errno, "cannot remove %s", s->nvram);
+	argv_free(&list);
+	argv_free(&destroy);
+	close(fd);
+	return rc;
+}
+
 int
 swtpm_store_clear(const struct swtpm_store *s, struct err *err)
 {
 	enum swtpm_store_state state;
-	struct argv a = { 0 };
 	int rc;
 
-	if ((rc = swtpm_store_look(s, &state, err)) < 0)
+	if ((rc = swtpm_store_look(s, &state, err)) < 0 ||
+	    (state == SWTPM_STORE_NVRAM && (rc = clear_nvram(s, err)) < 0))
 		return rc;
-	if (state == SWTPM_STORE_NVRAM) {
-		add_pair(&a, "--config", s->config);
-		argv_add(&a, "destroy");
-		argv_add(&a, "--yes");
-		argv_add(&a, s->nvram);
-		rc = vtpmctl_run(&a, NULL, -1, err);
-		argv_free(&a);
-		if (rc < 0)
-			return rc;
-	}
 	if (!s->is_file)
 		return remove_swtpms(s, err);
 	if (state == SWTPM_STORE_SWTPM && unlink(s->nvram) < 0)

@@ -45,7 +45,7 @@ static const char usage[] =
 static const char socket_usage[] =
 "-p|--port <port> : TPM commands come over TCP\n"
 "--server [type=tcp,]port=<port>[,bindaddr=<address>[,ifname=<ifname>]]\n"
-"         [,disconnect]\n"
+"         [,disconnect][,simulator]\n"
 "--server type=unixio,path=<path>[,mode=0...][,uid=<uid>][,gid=<gid>]\n"
 "--server [type=...,]fd=<fd>\n"
 "                 : TPM commands, as they are or behind the TCG's header\n";

@@ -92,7 +92,8 @@ open_server(struct swtpm_options *o, struct listen_address *a,
     struct err *err)
 {
 	struct relay *r = &o->relay;
-	int flags, rc;
+	struct listen_address platform;
+	int flags, unused, rc;
 
 	if ((rc = open_device(o, err)) < 0)
 		return rc;
@@ -103,6 +104,10 @@ open_server(struct swtpm_options *o, struct listen_address *a,
 	    (rc = listen_open(a, &r->listen, &r->listen_dir, err)) < 0)
 		return rc;
 	r->listen_name = listen_name(a);
+	if (o->platform[0] != '\0' &&
+	    ((rc = listen_parse(&platform, o->platform, err)) < 0 ||
+	    (rc = listen_open(&platform, &r->platform, &unused, err)) < 0))
+		return rc;
 	/* The relay waits with poll, and may then wait in accept as well. */
 	flags = fcntl(r->listen, F_GETFL);
 	return fcntl(r->listen, F_SETFL, flags & ~O_NONBLOCK) < 0 ?

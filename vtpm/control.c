@@ -52,20 +52,6 @@ owns_file(struct monitor *m, const struct command *command)
 	return false;
 }
 
-/*
- * A client for the TCG's simulator switches the power and the NV memory on
- * through the port behind the TPM's (TPM 2.0 Part 4, TpmTcpProtocol.h), each by
- * a number alone: 1, whose answer here has the same success in front, and 11,
- * which is RESET_TPMESTABLISHED without the locality that comes along with it.
- */
-static bool
-is_simulators_nv_on(const struct monitor *m, const struct client *c,
-    uint32_t number)
-{
-	return m->simulator && number == CMD_RESET_TPMESTABLISHED &&
-	    c->in_size == 4;
-}
-
 int
 control_dispatch(struct monitor *m, struct client *c)
 {
@@ -80,10 +66,6 @@ control_dispatch(struct monitor *m, struct client *c)
 	if ((command = control_command(number)) == NULL)
 		return refuse(c, number, TPM_BAD_ORDINAL, "there is no such "
 		    "command");
-	if (is_simulators_nv_on(m, c, number)) {
-		client_consume(c, 4);
-		return control_answer(c, TPM_SUCCESS) < 0 ? ERR_CLOSED : 1;
-	}
 	size = whole_size(c, command);
 	if (size < 0)
 		return refuse(c, number, TPM_BAD_PARAMETER,

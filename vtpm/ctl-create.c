@@ -17,7 +17,7 @@ static const struct ctl_option options[] = {
 	    "passphrase:fd=N, authority[:GROUP]", &protector, NULL },
 	{ "pcr-banks", "LIST", "active banks: sha1, sha256 (default), sha384, "
 	    "sha512", &banks, NULL },
-	{ "ek", "LIST", "endorsement keys: rsa2048, p384, p256 (default "
+	{ "ek", "LIST", "endorsement keys: rsa2048, rsa3072, p384, p256 (default "
 	    "rsa2048,p384), or none", &eks, NULL },
 	{ "srk", "KEY", "storage root key: rsa2048 (default), p256 or none", &srk,
 	    NULL },

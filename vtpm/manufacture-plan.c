@@ -53,7 +53,7 @@ add_ek(struct manufacture_plan *plan, const char *name, struct err *err)
 
 	if (t == NULL)
 		return err_set(err, ERR_USAGE, "there is no EK '%s': choose "
-		    "from rsa2048, p384, p256, or none", name);
+		    "from rsa2048, rsa3072, p384, p256, or none", name);
 	for (size_t i = 0; i < plan->n_eks; i++)
 		if (plan->eks[i] == t)
 			return err_set(err, ERR_USAGE,

@@ -24,7 +24,7 @@
  * Localities. */
 #define PLATFORM_CERT_INDEX 0x01c08000u
 
-#define MANUFACTURE_EKS_MAX 3u
+#define MANUFACTURE_EKS_MAX 4u
 #define MANUFACTURE_BANKS_MAX 8u
 
 /* Who certifies EKs in place of the host's CA. tpm is what the TPM says of

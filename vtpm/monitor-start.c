@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -146,7 +145,8 @@ start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 	/* Before anybody is told, who may look or unmount. */
 	if (chdir("/") < 0)
 		return err_sys(err, errno, "cannot go to /");
-	log_info("ready on %s as user id %u, worker %d", s->path,
+	log_info("ready on %s as user id %u, worker %d",
+	    s->path[0] != '\0' ? s->path : "a given connection",
 	    (unsigned int)geteuid(), (int)m->worker);
 	if (s->options->daemon && (rc = daemon_detach(err)) < 0)
 		return rc;
@@ -233,8 +233,6 @@ monitor_start(const struct monitor_start *s, int supervisor)
 	m.channel.memory = s->memory;
 	if (s->options->reject_locality_4)
 		m.locality_max = 3;
-	m.simulator = s->options->ctrl != NULL &&
-	    strncmp(s->options->ctrl, "tcp:", 4) == 0;
 	if ((rc = take_clients(s, &m, &err)) < 0 ||
 	    (rc = start(s, &m, &err)) < 0) {
 		tell_failure(s, &err);

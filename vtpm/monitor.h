@@ -44,8 +44,6 @@ struct monitor {
 	bool terminate;		/* end when the giver of the data fd goes */
 	size_t n_bound;		/* the first of clients: this ends with each */
 	uint8_t locality_max;
-	bool simulator;		/* the control socket is TCP: clients may take
-				 * it for that of the TCG's simulator */
 
 	struct client clients[MONITOR_CLIENTS];
 	int data_fd;		/* QEMU's, kept so that it outlives a worker */
