@@ -483,6 +483,7 @@ swtpm_options_parse(struct swtpm_options *o, int argc, char **argv,
 
 	o->ctrl_client = o->relay.data = o->relay.listen = -1;
 	o->relay.listen_dir = o->relay.platform = -1;
+	o->relay.ctrl = o->relay.ctrl_dir = -1;
 	while ((c = getopt_long(argc, argv, words, long_options,
 	    NULL)) != -1) {
 		if (c == 'h') {

@@ -405,6 +405,8 @@ relay_main(const struct relay *r, int ctrl)
 		(void)order(&s, CTRL_SHUTDOWN, NULL, 0, -1);
 	if (s.r.listen_dir >= 0)
 		(void)unlinkat(s.r.listen_dir, s.r.listen_name, 0);
+	if (s.r.ctrl_dir >= 0)
+		(void)unlinkat(s.r.ctrl_dir, s.r.ctrl_name, 0);
 	_exit(0);
 }
 
@@ -419,6 +421,8 @@ relay_start(const struct relay *r, int *client, struct err *err)
 		return err_sys(err, errno, "cannot start the data channel");
 	if (pid == 0) {
 		close(ends[0]);
+		if (r->ctrl >= 0)
+			close(r->ctrl);
 		/* vtpmd, which the caller is about to be, waits only for its
 		 * own. */
 		pid = fork();
@@ -435,6 +439,8 @@ relay_start(const struct relay *r, int *client, struct err *err)
 		close(r->platform);
 	if (r->listen_dir >= 0)
 		close(r->listen_dir);
+	if (r->ctrl_dir >= 0)
+		close(r->ctrl_dir);
 	if (r->data >= 0)
 		close(r->data);
 	*client = ends[0];

@@ -24,6 +24,10 @@ struct relay {
 	int listen;		/* -1: none */
 	int listen_dir;		/* where its name is, -1: nowhere */
 	const char *listen_name;
+	/* vtpmd's control socket, which was made before this one so that who
+	 * finds the one finds the other: its name goes at the end. */
+	int ctrl, ctrl_dir;
+	const char *ctrl_name;
 	int platform;		/* listens for the simulator's signals; -1 */
 	int data;		/* connected from the start, -1: none */
 	bool daemon;		/* leaves the terminal */

@@ -88,6 +88,23 @@ sort_descriptor(struct relay *r)
 }
 
 static int
+open_ctrl(struct swtpm_options *o, struct listen_address *a, struct err *err)
+{
+	struct relay *r = &o->relay;
+	int rc;
+
+	if (o->server[0] == '\0' || o->ctrl[0] == '\0' ||
+	    strncmp(o->ctrl, "fd:", 3) == 0)
+		return 0;
+	if ((rc = listen_parse(a, o->ctrl, err)) < 0 ||
+	    (rc = listen_open(a, &r->ctrl, &r->ctrl_dir, err)) < 0)
+		return rc;
+	r->ctrl_name = listen_name(a);
+	snprintf(o->ctrl, sizeof(o->ctrl), "fd:%d", r->ctrl);
+	return 0;
+}
+
+static int
 open_server(struct swtpm_options *o, struct listen_address *a,
     struct err *err)
 {
@@ -211,15 +228,16 @@ static int
 start(struct swtpm_options *o, const char *program, struct argv *a,
     struct err *err)
 {
-	static struct listen_address address;
+	static struct listen_address address, ctrl;
 	int relay = -1, passphrase = -1, rc;
 
 	if ((rc = take_environment(o, err)) < 0 || (rc = check(o, err)) < 0 ||
+	    (rc = open_ctrl(o, &ctrl, err)) < 0 ||
 	    (rc = open_server(o, &address, err)) < 0)
-		return rc;
+		goto out;
 	if (o->user != NULL && geteuid() == 0 &&
 	    (rc = user_find(&o->relay.user, o->user, err)) < 0)
-		return rc;
+		goto out;
 	if ((rc = swtpm_store_need(&o->store, o->passphrase, err)) < 0)
 		goto out;
 	if (o->passphrase != NULL && (rc = swtpm_key_descriptor(o->passphrase,
@@ -234,6 +252,8 @@ start(struct swtpm_options *o, const char *program, struct argv *a,
 out:
 	if (rc < 0 && o->relay.listen_dir >= 0)
 		listen_remove(&address, o->relay.listen_dir);
+	if (rc < 0 && o->relay.ctrl_dir >= 0)
+		listen_remove(&ctrl, o->relay.ctrl_dir);
 	return rc;
 }
 
