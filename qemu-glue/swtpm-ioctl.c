@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,7 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 	int rc = parse(&r, argc, argv, &err);
 
+	signal(SIGPIPE, SIG_IGN);
 	if (rc == 0)
 		rc = run(&r, &err);
 	if (rc >= 0)

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -455,6 +456,8 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 	int rc = parse(&s, argc, argv, &err);
 
+	/* A vtpmd that cannot open the file is gone before it is asked. */
+	signal(SIGPIPE, SIG_IGN);
 	if (rc == 0 && s.user != NULL)
 		rc = become(s.user, &err);
 	if (rc == 0 && s.log != NULL)
