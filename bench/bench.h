@@ -24,6 +24,7 @@ struct bench_plan {
 	size_t creates;		/* rounds of making a TPM */
 	size_t crowds[BENCH_CROWDS];	/* TPMs running at once, rising */
 	size_t flat_commands, flat_resets;
+	size_t moves;		/* migrations */
 	size_t deaths;		/* of a worker, idle and at work */
 	size_t cycles;		/* through all kinds of commands */
 };
@@ -52,6 +53,9 @@ struct spread spread_of(double *v, size_t n);
  * first round warms up and does not count. Allocates the samples. */
 int subjects_measure(struct subject *s, size_t n_subjects, size_t rounds,
     struct err *err);
+/* Only the samples' room, for who takes them otherwise. */
+int subjects_room(struct subject *s, size_t n_subjects, size_t rounds,
+    struct err *err);
 void subjects_free(struct subject *s, size_t n_subjects);
 double subject_median(const struct subject *s, size_t rounds);
 /* Over the rounds, of top / (below + also); also may be NULL. */
@@ -66,6 +70,7 @@ int bench_create(const struct bench *b, struct err *err);
 int bench_memory(const struct bench *b, struct err *err);
 int bench_capture(const struct bench *b, struct err *err);
 int bench_death(const struct bench *b, struct err *err);
+int bench_migrate(const struct bench *b, struct err *err);
 int bench_flat(const struct bench *b, struct err *err);
 
 #endif

@@ -59,19 +59,27 @@ spread_of(double *v, size_t n)
 }
 
 int
+subjects_room(struct subject *s, size_t n_subjects, size_t rounds,
+    struct err *err)
+{
+	for (size_t i = 0; i < n_subjects; i++)
+		if ((s[i].samples = calloc(rounds, sizeof(double))) == NULL)
+			return err_set(err, ERR_INTERNAL, "out of memory");
+	return 0;
+}
+
+int
 subjects_measure(struct subject *s, size_t n_subjects, size_t rounds,
     struct err *err)
 {
 	double warm;
 	int rc;
 
-	for (size_t i = 0; i < n_subjects; i++) {
-		s[i].samples = calloc(rounds, sizeof(double));
-		if (s[i].samples == NULL)
-			return err_set(err, ERR_INTERNAL, "out of memory");
+	if ((rc = subjects_room(s, n_subjects, rounds, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < n_subjects; i++)
 		if ((rc = s[i].measure(s[i].arg, &warm, err)) < 0)
 			return err_prefix(err, "%s", s[i].name);
-	}
 	for (size_t round = 0; round < rounds; round++)
 		for (size_t k = 0; k < n_subjects; k++) {
 			size_t i = (round + k) % n_subjects;

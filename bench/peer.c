@@ -78,22 +78,47 @@ peer_named(const struct bench *b, enum peer_kind kind, const char *name)
 	struct peer p = { .bench = b, .kind = kind, .ctrl = -1, .data = -1 };
 
 	snprintf(p.name, sizeof(p.name), "%s", name);
+	snprintf(p.socket, sizeof(p.socket), "%s", name);
 	return p;
+}
+
+/* Behind the arguments that argv, which has room, begins with. */
+static void
+add_options(const char **argv, const char *const *options)
+{
+	size_t at = 0;
+
+	while (argv[at] != NULL)
+		at++;
+	for (size_t i = 0; options != NULL && options[i] != NULL &&
+	    i < PEER_OPTIONS; i++)
+		argv[at++] = options[i];
 }
 
 int
 peer_create(const struct peer *p, const char *option, const char *value,
     struct err *err)
 {
-	const char *swtpm[] = { "swtpm_setup", "--tpm2", "--tpm-state",
-		p->name, "--config", "swtpm_setup.conf", "--createek",
-		"--create-ek-cert", "--create-platform-cert", "--lock-nvram",
-		"--not-overwrite", option, value, NULL };
-	const char *vtpmctl[] = { p->bench->vtpmctl, "create", p->name,
-		option, value, NULL };
+	const char *options[] = { option, value, NULL };
+
+	return peer_create_with(p, options, err);
+}
+
+int
+peer_create_with(const struct peer *p, const char *const *options,
+    struct err *err)
+{
+	const char *swtpm[12 + PEER_OPTIONS] = { "swtpm_setup", "--tpm2",
+		"--tpm-state", p->name, "--config", "swtpm_setup.conf",
+		"--createek", "--create-ek-cert", "--create-platform-cert",
+		"--lock-nvram", "--not-overwrite" };
+	const char *vtpmctl[4 + PEER_OPTIONS] = { p->bench->vtpmctl,
+		"create", p->name };
 	const char *mkdir[] = { "mkdir", "-p", p->name, NULL };
 	int rc;
 
+	add_options(vtpmctl, options);
+	add_options(swtpm, options);
 	if (p->kind == PEER_VTPMD)
 		return run(vtpmctl, err);
 	if ((rc = run(mkdir, err)) < 0)
@@ -153,10 +178,10 @@ peer_start(struct peer *p, struct err *err)
 {
 	char path[PATH], address[2 * PATH], dir[PATH];
 	size_t at = 6;
-	const char *vtpmd[] = { p->bench->vtpmd, "--nvram", p->name, "--ctrl",
-		address, "--terminate", NULL, NULL, NULL, NULL, NULL };
-	const char *swtpm[] = { "swtpm", "socket", "--tpm2", "--tpmstate", dir,
-		"--ctrl", address, "--terminate", NULL };
+	const char *vtpmd[11 + PEER_OPTIONS] = { p->bench->vtpmd, "--nvram",
+		p->name, "--ctrl", address, "--terminate" };
+	const char *swtpm[9 + PEER_OPTIONS] = { "swtpm", "socket", "--tpm2",
+		"--tpmstate", dir, "--ctrl", address, "--terminate" };
 
 	/* The user is one that every system has in /etc/passwd, as an installed
 	 * vtpmd has its own; looking for one that is not there takes longer. */
@@ -168,7 +193,9 @@ peer_start(struct peer *p, struct err *err)
 		vtpmd[at++] = "--config";
 		vtpmd[at] = p->config;
 	}
-	snprintf(path, sizeof(path), "%s.sock", p->name);
+	add_options(vtpmd, p->options);
+	add_options(swtpm, p->options);
+	snprintf(path, sizeof(path), "%s.sock", p->socket);
 	snprintf(dir, sizeof(dir), "dir=%s", p->name);
 	snprintf(address, sizeof(address), p->kind == PEER_VTPMD ?
 	    "unix:%s" : "type=unixio,path=%s", path);
@@ -224,7 +251,7 @@ peer_stop(struct peer *p)
 	}
 	if (p->ctrl >= 0)
 		close(p->ctrl);
-	snprintf(path, sizeof(path), "%s.sock", p->name);
+	snprintf(path, sizeof(path), "%s.sock", p->socket);
 	unlink(path);
 	p->pid = 0;
 	p->data = p->ctrl = -1;

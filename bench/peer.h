@@ -13,6 +13,7 @@
 #include "bench/bench.h"
 
 #define PEER_NAME 32
+#define PEER_OPTIONS 4
 
 enum peer_kind { PEER_VTPMD, PEER_SWTPM };
 
@@ -20,9 +21,13 @@ struct peer {
 	const struct bench *bench;
 	enum peer_kind kind;
 	char name[PEER_NAME];
+	char socket[PEER_NAME];	/* its control socket, without .sock; the
+				 * name unless set */
 	pid_t pid;		/* 0: not running */
 	int ctrl, data;		/* -1: none */
 	const char *config;	/* vtpmd's --config; NULL: none */
+	/* More of the program's options, at most PEER_OPTIONS; NULL: none. */
+	const char *const *options;
 };
 
 /* Runs a program to its end, its output to the file "log". ERR_SYSTEM unless
@@ -34,6 +39,9 @@ struct peer peer_named(const struct bench *b, enum peer_kind kind,
 /* Makes the TPM: vtpmctl create, or swtpm_setup with the same keys. option may
  * be NULL, or one more option and its value. */
 int peer_create(const struct peer *p, const char *option, const char *value,
+    struct err *err);
+/* The same with any options, at most PEER_OPTIONS. */
+int peer_create_with(const struct peer *p, const char *const *options,
     struct err *err);
 /* A swtpm's state can be copied. */
 int peer_copy(const struct peer *from, const struct peer *to,

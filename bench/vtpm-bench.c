@@ -18,14 +18,14 @@ static const struct bench_plan full = {
 	.rounds = 201, .batch = 200, .writes = 20, .starts = 101,
 	.creates = 25, .crowds = { 1, 30, 100 },
 	.flat_commands = 100000, .flat_resets = 1000,
-	.deaths = 100, .cycles = 301,
+	.moves = 51, .deaths = 100, .cycles = 301,
 };
 /* Shows that the bench works, not how fast anything is. */
 static const struct bench_plan smoke = {
 	.rounds = 3, .batch = 5, .writes = 2, .starts = 3,
 	.creates = 1, .crowds = { 1, 2, 3 },
 	.flat_commands = 40, .flat_resets = 10,
-	.deaths = 3, .cycles = 3,
+	.moves = 3, .deaths = 3, .cycles = 3,
 };
 
 static const struct {
@@ -38,6 +38,7 @@ static const struct {
 	{ "create", bench_create },
 	{ "memory", bench_memory },
 	{ "flat", bench_flat },
+	{ "migrate", bench_migrate },
 	{ "death", bench_death },
 	{ "capture", bench_capture },
 };
@@ -45,8 +46,8 @@ static const struct {
 
 static const char usage[] =
 "usage: vtpm-bench VTPMD VTPMCTL NOCAPTURE [--smoke] [PART...]\n"
-"Parts: commands writes start create memory flat death capture (default: "
-"all).\n";
+"Parts: commands writes start create memory flat migrate death capture "
+"(default: all).\n";
 
 static bool
 wanted(char **names, size_t n, const char *part)

@@ -28,12 +28,18 @@
 /* qemu backends/tpm/tpm_ioctl.h */
 #define CMD_INIT 2
 #define CMD_GET_STATEBLOB 12
+#define CMD_SET_STATEBLOB 13
+#define INIT_DELETE_VOLATILE 1
 #define CMD_STOP 14
 #define CMD_SET_DATAFD 16
 #define CMD_SET_BUFFERSIZE 17
 #define STATE_DECRYPTED 1
+#define TPM_NON_FATAL 0x800u	/* TPM 1.2 Part 2, 16 */
 #define BLOB_PERMANENT 1
 #define QEMU_BUFFER 3968
+
+/* doc/migration-format.md, "Sealed blob" */
+#define BLOB_SIZE_AT 80
 
 struct buf
 command_begin(struct command *c, uint16_t tag, uint32_t code)
@@ -248,10 +254,11 @@ command_run(int fd, const struct command *c, size_t *size, struct err *err)
 	return 0;
 }
 
-/* A control command of u32 parameters; an answer of n_answer u32. */
+/* A control command of u32 parameters; an answer of n_answer u32, whatever it
+ * says. */
 static int
-ask(int ctrl, const uint32_t *request, size_t n_request, uint32_t *answer,
-    size_t n_answer, struct err *err)
+exchange(int ctrl, const uint32_t *request, size_t n_request,
+    uint32_t *answer, size_t n_answer, struct err *err)
 {
 	uint8_t bytes[64];
 	struct buf b = buf_writer(bytes, sizeof(bytes));
@@ -265,6 +272,18 @@ ask(int ctrl, const uint32_t *request, size_t n_request, uint32_t *answer,
 	b = buf_reader(bytes, n_answer * 4);
 	for (size_t i = 0; i < n_answer; i++)
 		buf_get_u32be(&b, &answer[i]);
+	return 0;
+}
+
+/* The same, and ERR_TPM unless the answer is a success. */
+static int
+ask(int ctrl, const uint32_t *request, size_t n_request, uint32_t *answer,
+    size_t n_answer, struct err *err)
+{
+	int rc = exchange(ctrl, request, n_request, answer, n_answer, err);
+
+	if (rc < 0)
+		return rc;
 	if (answer[0] != 0)
 		return err_set(err, ERR_TPM, "control command %u gives 0x%x",
 		    request[0], answer[0]);
@@ -277,6 +296,82 @@ ctrl_init(int ctrl, struct err *err)
 	uint32_t request[] = { CMD_INIT, 0 }, answer;
 
 	return ask(ctrl, request, 2, &answer, 1, err);
+}
+
+int
+ctrl_init_incoming(int ctrl, struct err *err)
+{
+	uint32_t request[] = { CMD_INIT, INIT_DELETE_VOLATILE }, answer;
+
+	return ask(ctrl, request, 2, &answer, 1, err);
+}
+
+int
+ctrl_stop(int ctrl, struct err *err)
+{
+	uint32_t request[] = { CMD_STOP }, answer;
+
+	return ask(ctrl, request, 1, &answer, 1, err);
+}
+
+int
+ctrl_get_blob(int ctrl, uint32_t kind, struct state_blob *blob,
+    struct err *err)
+{
+	uint32_t request[] = { CMD_GET_STATEBLOB, STATE_DECRYPTED, kind, 0 };
+	uint32_t answer[4];
+	int rc;
+
+	if ((rc = exchange(ctrl, request, 4, answer, 4, err)) < 0)
+		return rc;
+	/* To QEMU this bit means that there is none, as swtpm says of what a
+	 * TPM 2.0 has not. */
+	if (answer[0] != 0 && (answer[0] & TPM_NON_FATAL) == 0)
+		return err_set(err, ERR_TPM, "GET_STATEBLOB gives 0x%x",
+		    answer[0]);
+	blob->flags = answer[1];
+	blob->size = answer[3];
+	if (answer[2] != answer[3] || blob->size > sizeof(blob->bytes))
+		return err_set(err, ERR_FORMAT, "a state blob came in pieces");
+	if (blob->size > 0 &&
+	    fdio_read(ctrl, blob->bytes, blob->size) < 0)
+		return err_set(err, ERR_CLOSED, "a state blob is cut short");
+	return 0;
+}
+
+int
+ctrl_set_blob(int ctrl, uint32_t kind, const struct state_blob *blob,
+    struct err *err)
+{
+	uint8_t head[16], answer[4];
+	struct buf b = buf_writer(head, sizeof(head));
+
+	buf_put_u32be(&b, CMD_SET_STATEBLOB);
+	buf_put_u32be(&b, blob->flags);
+	buf_put_u32be(&b, kind);
+	buf_put_u32be(&b, (uint32_t)blob->size);
+	/* In two writes, as QEMU does. */
+	if (fdio_write(ctrl, head, sizeof(head)) < 0 ||
+	    fdio_write(ctrl, blob->bytes, blob->size) < 0 ||
+	    fdio_read(ctrl, answer, sizeof(answer)) < 0)
+		return err_set(err, ERR_CLOSED, "SET_STATEBLOB failed");
+	if (memcmp(answer, "\0\0\0\0", sizeof(answer)) != 0)
+		return err_set(err, ERR_TPM, "the state blob is refused, see "
+		    "the log");
+	return 0;
+}
+
+int
+blob_plain_size(const struct state_blob *blob, size_t *size, struct err *err)
+{
+	struct buf b = buf_reader(blob->bytes, blob->size);
+	uint32_t n = 0;
+
+	if (buf_get_bytes(&b, NULL, BLOB_SIZE_AT) < 0 ||
+	    buf_get_u32be(&b, &n) < 0 || n > blob->size)
+		return err_set(err, ERR_FORMAT, "not a sealed state blob");
+	*size = n;
+	return 0;
 }
 
 int

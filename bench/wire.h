@@ -65,6 +65,26 @@ int ctrl_init(int ctrl, struct err *err);
 int ctrl_data_fd(int ctrl, int *data, struct err *err);
 /* What QEMU sends at a reset: STOP, SET_BUFFERSIZE, twice, and INIT. */
 int ctrl_reset(int ctrl, struct err *err);
+/* A blob's flags are for SET_STATEBLOB. */
+#define BLOB_KINDS 3u
+#define BLOB_MAX (64u * 1024)
+struct state_blob {
+	uint8_t bytes[BLOB_MAX];
+	size_t size;
+	uint32_t flags;
+};
+
+/* As QEMU asks, for decrypted blobs; kind from 1 to BLOB_KINDS. */
+int ctrl_get_blob(int ctrl, uint32_t kind, struct state_blob *blob,
+    struct err *err);
+int ctrl_set_blob(int ctrl, uint32_t kind, const struct state_blob *blob,
+    struct err *err);
+int ctrl_stop(int ctrl, struct err *err);
+/* INIT as QEMU's target has it: with PTM_INIT_FLAG_DELETE_VOLATILE. */
+int ctrl_init_incoming(int ctrl, struct err *err);
+/* Of one that vtpmd has sealed (doc/migration-format.md). */
+int blob_plain_size(const struct state_blob *blob, size_t *size,
+    struct err *err);
 /* Bytes of the permanent state (GET_STATEBLOB). */
 int ctrl_state_size(int ctrl, size_t *size, struct err *err);
 

@@ -150,6 +150,7 @@ authority_acquire(struct freshness *f, const struct freshness_claim *c,
 	memcpy(fa->uuid, c->uuid, sizeof(fa->uuid));
 	*grant = (struct freshness_grant){ .epoch = answer.epoch,
 		.synced = answer.synced && !fa->instance.was_open };
+	grant->pending = grant->synced;
 	agent_watch(fa->agent, fa->uuid, fa->epoch, fa->instance.bytes);
 	return 0;
 }

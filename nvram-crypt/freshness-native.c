@@ -6,16 +6,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "nvram-crypt/freshness-file.h"
 #include "nvram-crypt/freshness-provider.h"
+#include "nvram-crypt/freshness-verdict.h"
 
 struct freshness_native {
 	struct freshness base;	/* first: the two are cast into each other */
@@ -38,83 +37,6 @@ native_register(struct freshness *f, const struct freshness_claim *c,
 	memcpy(r.uuid, c->uuid, UUID_SIZE);
 	memcpy(r.digest, c->digest, sizeof(r.digest));
 	return freshness_file_make(fn->native, &r, err);
-}
-
-/* Two lines: what is wrong, and that an administrator may allow it. */
-static int
-refuse(enum freshness_verdict v, const struct freshness_record *r,
-    const struct freshness_claim *c, struct err *err)
-{
-	if (v == FRESHNESS_OLDER)
-		return err_set(err, ERR_STALE, "this is an older copy: it is "
-		    "of epoch %" PRIu64 ", and the VM was last opened at "
-		    "epoch %" PRIu64 ". If it was put back on purpose, accept "
-		    "it with: vtpmctl accept-restore FILE", c->epoch,
-		    r->epoch);
-	return err_set(err, ERR_STALE, "this is another copy than the one that "
-	    "was closed last: both are of epoch %" PRIu64 " (the VM's record "
-	    "is at %" PRIu64 "), but with another content. If it was put back "
-	    "on purpose, accept it with: vtpmctl accept-restore FILE",
-	    c->epoch, r->epoch);
-}
-
-static void
-report(enum log_level level, const char *event, const char *reason,
-    const struct freshness_record *r, const struct freshness_claim *c)
-{
-	char uuid[UUID_TEXT_SIZE];
-
-	uuid_format(c->uuid, uuid);
-	log_event(level, event, "uuid=%s reason=%s file_epoch=%" PRIu64
-	    " record_epoch=%" PRIu64, uuid, reason, c->epoch, r->epoch);
-}
-
-/* *accepted: refused but for the administrator's word. */
-static int
-judge(const struct freshness_record *r, const struct freshness_claim *c,
-    bool accept, bool *accepted, struct err *err)
-{
-	enum freshness_verdict v = freshness_judge(r, c);
-	const char *reason = v == FRESHNESS_OLDER ? "older" : "forked";
-
-	if (v == FRESHNESS_FRESH)
-		return 0;
-	if (v == FRESHNESS_AHEAD) {
-		report(LOG_LEVEL_WARNING, "freshness.ahead", "elsewhere", r,
-		    c);
-		return 0;
-	}
-	if (accept) {
-		*accepted = true;
-		report(LOG_LEVEL_WARNING, "freshness.accepted", reason, r, c);
-		return 0;
-	}
-	report(LOG_LEVEL_ERROR, "freshness.stale", reason, r, c);
-	return refuse(v, r, c, err);
-}
-
-/* No record here, or none that can be read: what then? */
-static int
-judge_missing(int why, const struct freshness_claim *c, bool accept,
-    struct err *err)
-{
-	static const struct freshness_record none;
-	const char *reason = why == ERR_NOTFOUND ? "missing" : "damaged";
-
-	if (accept) {
-		report(LOG_LEVEL_WARNING, "freshness.accepted", reason, &none,
-		    c);
-		return 0;
-	}
-	if (why == ERR_NOTFOUND && !c->host_bound) {
-		report(LOG_LEVEL_WARNING, "freshness.new", reason, &none, c);
-		return 0;
-	}
-	report(LOG_LEVEL_ERROR, "freshness.stale", reason, &none, c);
-	return err_set(err, ERR_STALE, "this host's record of the VM is %s, so "
-	    "nothing tells whether the file (epoch %" PRIu64 ") is the latest. "
-	    "If it is, accept it with: vtpmctl accept-restore FILE", reason,
-	    c->epoch);
 }
 
 /* A record for a VM that came from elsewhere, as if it had closed here. */
@@ -157,7 +79,7 @@ take_record(struct freshness_native *fn, const struct freshness_claim *c,
 	int rc;
 
 	rc = reopen_record(fn, c->uuid, &why);
-	if (rc == ERR_NOTFOUND && ((rc = judge_missing(rc, c, accept,
+	if (rc == ERR_NOTFOUND && ((rc = freshness_judge_missing(rc, c, accept,
 	    err)) < 0 || (rc = adopt(fn, c, err)) < 0))
 		return rc;
 	if (rc < 0)
@@ -169,11 +91,11 @@ take_record(struct freshness_native *fn, const struct freshness_claim *c,
 		memset(&fn->record, 0, sizeof(fn->record));
 		memcpy(fn->record.uuid, c->uuid, UUID_SIZE);
 		*accepted = accept;
-		return judge_missing(rc, c, accept, err);
+		return freshness_judge_missing(rc, c, accept, err);
 	}
 	if (rc < 0)
 		return err_set(err, rc, "%s", why.text);
-	return judge(&fn->record, c, accept, accepted, err);
+	return freshness_verdict_on(&fn->record, c, accept, accepted, err);
 }
 
 static void
@@ -213,6 +135,13 @@ as_closed(const struct freshness_record *r, const struct freshness_claim *c)
 	    freshness_judge(r, c) == FRESHNESS_FRESH;
 }
 
+/* What an owner has left open, but in good order. */
+static bool
+as_lent(const struct freshness_record *r, const struct freshness_claim *c)
+{
+	return c->lent && r->state == FRESHNESS_OPEN && c->epoch == r->epoch;
+}
+
 /*
  * Before the epoch is in the file: the record lets in the file as it is, and
  * with the new epoch. What was read may be in the page cache only, if its writer was
@@ -248,10 +177,11 @@ native_acquire(struct freshness *f, const struct freshness_claim *c,
 	if ((rc = take_record(fn, c, accept, &accepted, err)) < 0)
 		goto out;
 	grant->synced = as_closed(&fn->record, c);
-	if (!grant->synced &&
+	grant->pending = grant->synced || as_lent(&fn->record, c);
+	if (!grant->pending &&
 	    (rc = record_opening(fn, c, accepted, err)) < 0)
 		goto out;
-	fn->epoch = fn->record.epoch + (grant->synced ? 1 : 0);
+	fn->epoch = fn->record.epoch + (grant->pending ? 1 : 0);
 	grant->epoch = fn->epoch;
 out:
 	if (rc < 0)
@@ -276,7 +206,7 @@ native_prepare(struct freshness *f, const struct freshness_claim *c,
 	if (rc == ERR_NOTFOUND) {
 		if (before.epoch > 0)
 			before.epoch--;
-		if ((rc = judge_missing(rc, c, false, err)) < 0 ||
+		if ((rc = freshness_judge_missing(rc, c, false, err)) < 0 ||
 		    (rc = native_register(f, &before, err)) < 0)
 			return rc;
 		rc = freshness_file_open(fn->native, c->uuid, &fd, &why);
@@ -337,6 +267,66 @@ native_release(struct freshness *f,
 	return 0;
 }
 
+/* As native_acquire, but for what is only noted: that will be said by it. */
+static int
+native_admit(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	enum freshness_verdict v;
+	bool accepted = false;
+	int rc;
+
+	drop_record(fn);
+	if ((rc = reopen_record(fn, c->uuid, err)) == 0 &&
+	    (rc = freshness_file_lock(fn->fd, c->uuid, err)) == 0)
+		rc = freshness_file_read(fn->fd, c->uuid, &fn->record, err);
+	if (rc == ERR_NOTFOUND || rc == ERR_FORMAT)
+		rc = freshness_judge_missing(rc, c, false, err);
+	else if (rc == 0) {
+		v = freshness_judge(&fn->record, c);
+		if (v == FRESHNESS_OLDER || v == FRESHNESS_FORKED)
+			rc = freshness_verdict_on(&fn->record, c, false,
+			    &accepted, err);
+	}
+	if (rc < 0)
+		drop_record(fn);
+	return rc;
+}
+
+static void
+native_let_go(struct freshness *f)
+{
+	drop_record((struct freshness_native *)f);
+}
+
+static bool
+same_record(const struct freshness_record *a, const struct freshness_record *b)
+{
+	return a->state == b->state && a->epoch == b->epoch &&
+	    a->generation == b->generation;
+}
+
+static int
+native_end_loan(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	struct freshness_record now;
+	int rc;
+
+	if ((rc = reopen_record(fn, fn->record.uuid, err)) < 0)
+		return rc;
+	rc = freshness_file_lock(fn->fd, fn->record.uuid, err);
+	if (rc == 0)
+		rc = freshness_file_read(fn->fd, fn->record.uuid, &now, err);
+	if (rc == 0 && same_record(&now, &fn->record))
+		rc = record_epoch(fn, FRESHNESS_CLEAN, digest, synced, err);
+	drop_record(fn);
+	/* Taken: the end is somebody else's. */
+	return rc == ERR_BUSY ? 0 : rc;
+}
+
 static int
 native_forget(struct freshness *f, const uint8_t uuid[UUID_SIZE],
     struct err *err)
@@ -373,7 +363,7 @@ native_check(struct freshness *f, const struct freshness_claim *c,
 	if ((rc = freshness_file_read(fd, c->uuid, &r, err)) == 0) {
 		v = freshness_judge(&r, c);
 		if (v == FRESHNESS_OLDER || v == FRESHNESS_FORKED)
-			rc = refuse(v, &r, c, err);
+			rc = freshness_refuse(v, &r, c, err);
 	} else if (rc == ERR_FORMAT)
 		rc = ERR_STALE;
 	close(fd);
@@ -401,6 +391,9 @@ static const struct freshness_ops native_ops = {
 	.register_vm = native_register,
 	.acquire = native_acquire,
 	.prepare = native_prepare,
+	.admit = native_admit,
+	.let_go = native_let_go,
+	.end_loan = native_end_loan,
 	.confirm = native_confirm,
 	.release = native_release,
 	.forget = native_forget,

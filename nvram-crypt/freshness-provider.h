@@ -14,6 +14,12 @@ struct freshness_ops {
 	    bool accept, struct freshness_grant *grant, struct err *err);
 	int (*prepare)(struct freshness *f,	/* NULL: cannot be */
 	    const struct freshness_claim *c, struct err *err);
+	int (*admit)(struct freshness *f,	/* NULL: cannot be; */
+	    const struct freshness_claim *c, struct err *err);
+	void (*let_go)(struct freshness *f);	/* these two then neither */
+	int (*end_loan)(struct freshness *f,
+	    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,
+	    struct err *err);
 	int (*confirm)(struct freshness *f, struct err *err);
 	int (*release)(struct freshness *f,
 	    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,

@@ -41,6 +41,32 @@ freshness_prepare(struct freshness *f, const struct freshness_claim *c,
 }
 
 int
+freshness_admit(struct freshness *f, const struct freshness_claim *c,
+    struct err *err)
+{
+	if (f->ops->admit == NULL)
+		return err_set(err, ERR_UNSUPPORTED, "the trust authority "
+		    "keeps the record of this VM");
+	return f->ops->admit(f, c, err);
+}
+
+int
+freshness_let_go(struct freshness *f)
+{
+	if (f->ops->let_go == NULL)
+		return ERR_UNSUPPORTED;
+	f->ops->let_go(f);
+	return 0;
+}
+
+int
+freshness_end_loan(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
+{
+	return f->ops->end_loan(f, digest, synced, err);
+}
+
+int
 freshness_confirm(struct freshness *f, struct err *err)
 {
 	return f->ops->confirm(f, err);

@@ -26,16 +26,20 @@ struct freshness_claim {
 				 * missing record is refused too */
 	bool synced;		/* to freshness_register: every byte of the file
 				 * is known to be on the disk */
+	bool lent;		/* to freshness_acquire: its owner gave it up with
+				 * the record open, and that is on the disk */
 };
 
 /* What an owner got. */
 struct freshness_grant {
 	uint64_t epoch;		/* to be written into the file */
-	/* The file is what a clean close left and was synced then; nothing has
-	 * been recorded yet, nor need the epoch be on the disk before
-	 * freshness_confirm. Otherwise what was read from the file has to be
-	 * made durable before anything of it is overwritten. */
+	/* The file is what a clean close left and was synced then. Otherwise
+	 * what was read from the file has to be made durable before anything of
+	 * it is overwritten. */
 	bool synced;
+	/* Nothing has been recorded yet, nor need the epoch be on the disk
+	 * before freshness_confirm; so it is where synced is. */
+	bool pending;
 };
 
 struct freshness;
@@ -60,6 +64,19 @@ int freshness_register(struct freshness *f, const struct freshness_claim *c,
  * accept, a stale claim is taken all the same. */
 int freshness_acquire(struct freshness *f, const struct freshness_claim *c,
     bool accept, struct freshness_grant *grant, struct err *err);
+/* Judges the claim as freshness_acquire does, and locks the record so that nobody
+ * else on this host owns the VM, but writes nothing yet. ERR_UNSUPPORTED with the
+ * authority's records. */
+int freshness_admit(struct freshness *f, const struct freshness_claim *c,
+    struct err *err);
+/* Gives up the lock and leaves the record as it is. ERR_UNSUPPORTED, and nothing
+ * is done, with the authority's records. */
+int freshness_let_go(struct freshness *f);
+/* After freshness_let_go by an owner: freshness_release, unless the record has
+ * been taken or has gone on since. */
+int freshness_end_loan(struct freshness *f,
+    const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced,
+    struct err *err);
 /* Opens what freshness_acquire will need, takes nothing: for one who will have
  * no paths and privileges any more by then. c is what the file says now; it may
  * have gone on by then. ERR_UNSUPPORTED with the authority's records. */

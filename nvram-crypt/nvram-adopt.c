@@ -22,7 +22,7 @@ nvram_hand_over(struct nvram *nv, int *fd,
 	 * record must be that of an owner. */
 	if ((rc = nvram_settle(nv, err)) < 0 || (nv->slot_uncertain &&
 	    (rc = nvram_slot_copy(nv, nv->keys.slot, nv->sb.header.dek_id,
-	    false, err)) < 0))
+	    NVRAM_PUT_SYNCED, err)) < 0))
 		return rc;
 	if ((rc = nvram_confirm(nv, err)) < 0)
 		return rc;
@@ -97,6 +97,7 @@ read_anew(struct nvram **out, const struct nvram *old, struct err *err)
 		return rc;
 	}
 	nv->acts_for = old->acts_for;
+	memcpy(nv->host, old->host, sizeof(nv->host));
 	*out = nv;
 	return 0;
 }
@@ -124,5 +125,54 @@ nvram_take(struct nvram **nv, struct err *err)
 void
 nvram_give(struct nvram *nv)
 {
+	if (nv->freshness != NULL)
+		(void)freshness_let_go(nv->freshness);
+	nv->freshness = NULL;
 	store_unlock(nv->store);
+}
+
+int
+nvram_admit(struct nvram *nv, struct freshness *f, struct err *err)
+{
+	struct freshness_claim claim;
+	int rc;
+
+	if (nv->fallback)
+		return nvram_refuse_fallback(nv, err);
+	nvram_claim(nv, &claim);
+	if ((rc = freshness_admit(f, &claim, err)) < 0)
+		return err_prefix(err, "%s", nv->name);
+	nv->freshness = f;
+	return 0;
+}
+
+bool
+nvram_lend(struct nvram *nv)
+{
+	if (!nv->acquired || nv->releasing || nvram_in_doubt(nv) ||
+	    nv->freshness == NULL || freshness_let_go(nv->freshness) < 0)
+		return false;
+	nv->acquired = false;
+	nv->lent = true;
+	store_unlock(nv->store);
+	return true;
+}
+
+int
+nvram_end_loan(struct nvram *nv, struct err *err)
+{
+	uint8_t digest[FRESHNESS_DIGEST_SIZE];
+	int rc;
+
+	if (!nv->lent)
+		return 0;
+	/* The file before the record, which will let in only this. */
+	if ((rc = nvram_sync(nv, err)) < 0 ||
+	    (rc = nvram_digest(nv, digest, err)) < 0 ||
+	    (rc = freshness_end_loan(nv->freshness, digest,
+	    nvram_copy_synced(nv), err)) < 0)
+		return rc;
+	nv->lent = false;
+	nv->freshness = NULL;
+	return 0;
 }

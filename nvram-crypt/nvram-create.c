@@ -106,7 +106,7 @@ write_contents(struct nvram *nv, const struct nvram_create_args *args,
 		return err_set(err, ERR_USAGE,
 		    "a state with two records of one kind");
 	if ((rc = nvram_slot_put(nv, nv->keys.slot, nv->sb.header.dek_id,
-	    payload_size, true, err)) < 0)
+	    payload_size, NVRAM_PUT_WHOLE, err)) < 0)
 		return rc;
 	first = nv->sb;
 	nvram_set_floor(&first, &nv->slot);

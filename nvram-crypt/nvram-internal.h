@@ -3,6 +3,8 @@
 #ifndef NVRAM_CRYPT_NVRAM_INTERNAL_H
 #define NVRAM_CRYPT_NVRAM_INTERNAL_H
 
+#include <limits.h>
+
 #include "nvram-crypt/nvram.h"
 #include "nvram-crypt/slot.h"
 #include "nvram-crypt/superblock.h"
@@ -35,9 +37,11 @@ struct nvram {
 	char *name;		/* for messages */
 	bool writable;
 	pid_t acts_for;		/* 0: itself */
+	char host[HOST_NAME_MAX + 1];	/* empty: not asked for yet */
 	bool unlocked;
 	bool acquired;
 	bool releasing;		/* the record may say already what is left */
+	bool lent;		/* and the record does not say so yet */
 	struct nvram_candidate *candidates;	/* two; NULL once unlocked */
 	struct superblock sb;	/* the one in use */
 	unsigned int sb_active;	/* area that holds it durably */
@@ -113,6 +117,9 @@ int nvram_superblock_put_pending(struct nvram *nv, struct superblock *next,
  * caller, a new DEK even. Overwrites it; call it before writing a slot. A
  * pending one is synced. */
 int nvram_settle(struct nvram *nv, struct err *err);
+/* Whether a write or a sync is still to be made before anybody else may have
+ * the file. */
+bool nvram_in_doubt(const struct nvram *nv);
 /* For the record of a clean close: that the next opening may overwrite either
  * superblock without writing the other one first. Not worth a failure. */
 bool nvram_copy_synced(struct nvram *nv);
@@ -126,15 +133,27 @@ int nvram_confirm(struct nvram *nv, struct err *err);
 /* Puts the floor under this slot. */
 void nvram_set_floor(struct superblock *sb, const struct slot *slot);
 
+/* How much a state's write takes along. */
+enum nvram_put {
+	NVRAM_PUT_SYNCED,
+	NVRAM_PUT_WHOLE,	/* the rest of the slot is overwritten, too */
+	NVRAM_PUT_UNSYNCED,	/* for who has nothing pending: see
+				 * nvram_commit_unsynced */
+};
+
 /* Seals the payload in state[inactive] and writes it to the inactive slot,
- * which on success is the current one. With whole the rest of the slot is
- * overwritten as well. */
+ * which on success is the current one. */
 int nvram_slot_put(struct nvram *nv, struct xaes *key,
-    const uint8_t dek_id[DEK_ID_SIZE], size_t payload_size, bool whole,
-    struct err *err);
+    const uint8_t dek_id[DEK_ID_SIZE], size_t payload_size,
+    enum nvram_put how, struct err *err);
 /* The current state once more into the inactive slot. */
 int nvram_slot_copy(struct nvram *nv, struct xaes *key,
-    const uint8_t dek_id[DEK_ID_SIZE], bool whole, struct err *err);
+    const uint8_t dek_id[DEK_ID_SIZE], enum nvram_put how, struct err *err);
+
+/* All that was written is on the disk. */
+int nvram_sync(struct nvram *nv, struct err *err);
+/* ERR_STALE: the newest state is damaged. */
+int nvram_refuse_fallback(const struct nvram *nv, struct err *err);
 
 int nvram_digest(const struct nvram *nv,
     uint8_t digest[FRESHNESS_DIGEST_SIZE], struct err *err);

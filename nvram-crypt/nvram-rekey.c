@@ -155,8 +155,8 @@ replace_dek(struct nvram *nv, struct superblock *next, struct nvram_keys *keys,
 	struct nvram_keys old;
 	int rc;
 
-	if ((rc = nvram_slot_copy(nv, keys->slot, next->header.dek_id, true,
-	    err)) < 0)
+	if ((rc = nvram_slot_copy(nv, keys->slot, next->header.dek_id,
+	    NVRAM_PUT_WHOLE, err)) < 0)
 		return rc;
 	nvram_set_floor(next, &nv->slot);
 	rc = nvram_superblock_put(nv, next, keys->superblock, true, err);
@@ -171,7 +171,7 @@ replace_dek(struct nvram *nv, struct superblock *next, struct nvram_keys *keys,
 	if (rc < 0)
 		return rc;
 	if ((rc = nvram_slot_copy(nv, nv->keys.slot, nv->sb.header.dek_id,
-	    true, err)) < 0)
+	    NVRAM_PUT_WHOLE, err)) < 0)
 		err_append(err, ". The new key is in use, but the state under "
 		    "the old one could not be overwritten: repeat the rekey");
 	return rc;

@@ -36,6 +36,12 @@ store_sync(struct nvram *nv, struct err *err)
 }
 
 int
+nvram_sync(struct nvram *nv, struct err *err)
+{
+	return store_sync(nv, err);
+}
+
+int
 nvram_confirm(struct nvram *nv, struct err *err)
 {
 	int rc;
@@ -199,10 +205,25 @@ doubt_pending(struct nvram *nv)
 	nv->sb_pending = false;
 }
 
+/* And with the slot all that waited for its sync. */
+static int
+slot_sync(struct nvram *nv, struct err *err)
+{
+	int rc;
+
+	if ((rc = store_sync(nv, err)) < 0) {
+		doubt_pending(nv);
+		return rc;
+	}
+	if ((rc = adopt_pending(nv, err)) < 0)
+		return rc;
+	return nvram_confirm(nv, err);
+}
+
 int
 nvram_slot_put(struct nvram *nv, struct xaes *key,
-    const uint8_t dek_id[DEK_ID_SIZE], size_t payload_size, bool whole,
-    struct err *err)
+    const uint8_t dek_id[DEK_ID_SIZE], size_t payload_size,
+    enum nvram_put how, struct err *err)
 {
 	uint32_t target = nv->slot.index ^ 1u;
 	struct slot next = { .index = target,
@@ -221,7 +242,7 @@ nvram_slot_put(struct nvram *nv, struct xaes *key,
 	    secret_bytes(nv->state[target]), nv->io, slot_size, &size,
 	    err)) < 0)
 		return rc;
-	if (whole) {
+	if (how == NVRAM_PUT_WHOLE) {
 		memset(nv->io + size, 0, slot_size - size);
 		size = slot_size;
 	}
@@ -229,12 +250,10 @@ nvram_slot_put(struct nvram *nv, struct xaes *key,
 	if ((rc = store_write(nv, size, nvram_slot_offset(nv, target),
 	    err)) < 0)
 		return rc;
-	if ((rc = store_sync(nv, err)) < 0) {
-		doubt_pending(nv);
-		return rc;
-	}
-	if ((rc = adopt_pending(nv, err)) < 0 ||
-	    (rc = nvram_confirm(nv, err)) < 0)
+	if (how == NVRAM_PUT_UNSYNCED)
+		/* The slot before it is overwritten only after harden. */
+		nv->synced = false;
+	else if ((rc = slot_sync(nv, err)) < 0)
 		return rc;
 	nv->slot_uncertain = false;
 	nv->slot = next;
@@ -243,7 +262,7 @@ nvram_slot_put(struct nvram *nv, struct xaes *key,
 
 int
 nvram_slot_copy(struct nvram *nv, struct xaes *key,
-    const uint8_t dek_id[DEK_ID_SIZE], bool whole, struct err *err)
+    const uint8_t dek_id[DEK_ID_SIZE], enum nvram_put how, struct err *err)
 {
 	size_t size = nv->slot.payload_size;
 	uint32_t target = nv->slot.index ^ 1u;
@@ -253,7 +272,7 @@ nvram_slot_copy(struct nvram *nv, struct xaes *key,
 		return rc;
 	memcpy(secret_data(nv->state[target]),
 	    secret_bytes(nv->state[nv->slot.index]), size);
-	return nvram_slot_put(nv, key, dek_id, size, whole, err);
+	return nvram_slot_put(nv, key, dek_id, size, how, err);
 }
 
 int
@@ -262,6 +281,8 @@ nvram_settle(struct nvram *nv, struct err *err)
 	struct superblock again = nv->sb;
 	int rc;
 
+	if (nv->acquired && (rc = harden(nv, err)) < 0)
+		return rc;
 	if (nv->sb_uncertain)
 		return nvram_superblock_put(nv, &again, nv->keys.superblock,
 		    false, err);
@@ -272,6 +293,13 @@ nvram_settle(struct nvram *nv, struct err *err)
 		return rc;
 	}
 	return adopt_pending(nv, err);
+}
+
+bool
+nvram_in_doubt(const struct nvram *nv)
+{
+	return nv->sb_uncertain || nv->slot_uncertain || nv->sb_pending ||
+	    nv->unconfirmed;
 }
 
 bool

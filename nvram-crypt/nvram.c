@@ -2,7 +2,6 @@
 /*
  * A file in use: taking it, committing states, giving it back.
  */
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,9 +44,9 @@ payload_fits(const struct nvram *nv, size_t size, struct err *err)
 	    "than a slot of the file (%zu bytes)", nv->name, size, room);
 }
 
-int
-nvram_commit(struct nvram *nv, const struct nvram_record *records,
-    size_t n_records, struct err *err)
+static int
+commit(struct nvram *nv, const struct nvram_record *records,
+    size_t n_records, enum nvram_put how, struct err *err)
 {
 	uint32_t target = nv->slot.index ^ 1u;
 	uint8_t *payload;
@@ -74,7 +73,22 @@ nvram_commit(struct nvram *nv, const struct nvram_record *records,
 		return err_set(err, ERR_USAGE,
 		    "%s: a state with two records of one kind", nv->name);
 	return nvram_slot_put(nv, nv->keys.slot, nv->sb.header.dek_id, size,
-	    false, err);
+	    how, err);
+}
+
+int
+nvram_commit(struct nvram *nv, const struct nvram_record *records,
+    size_t n_records, struct err *err)
+{
+	return commit(nv, records, n_records, NVRAM_PUT_SYNCED, err);
+}
+
+int
+nvram_commit_unsynced(struct nvram *nv, const struct nvram_record *records,
+    size_t n_records, struct err *err)
+{
+	return commit(nv, records, n_records, nvram_in_doubt(nv) ?
+	    NVRAM_PUT_SYNCED : NVRAM_PUT_UNSYNCED, err);
 }
 
 int
@@ -139,24 +153,31 @@ nvram_rest(struct nvram *nv)
 }
 
 static void
-set_owner(struct nvram_header *h, pid_t pid)
+learn_host(struct nvram *nv)
 {
-	char host[HOST_NAME_MAX + 1] = "";
+	if (nv->host[0] == '\0')
+		(void)gethostname(nv->host, sizeof(nv->host) - 1);
+}
 
-	(void)gethostname(host, sizeof(host) - 1);
+static void
+set_owner(struct nvram *nv, struct nvram_header *h)
+{
+	learn_host(nv);
 	memset(h->owner, 0, sizeof(h->owner));
-	snprintf(h->owner, sizeof(h->owner), "host %s, process %ld", host,
-	    (long)(pid != 0 ? pid : getpid()));
+	snprintf(h->owner, sizeof(h->owner), "host %s, process %ld", nv->host,
+	    (long)(nv->acts_for != 0 ? nv->acts_for : getpid()));
 }
 
 void
 nvram_act_for(struct nvram *nv, pid_t pid)
 {
 	nv->acts_for = pid;
+	/* Who waits for a file may not ask any more when it is taken. */
+	learn_host(nv);
 }
 
-static int
-refuse_fallback(const struct nvram *nv, struct err *err)
+int
+nvram_refuse_fallback(const struct nvram *nv, struct err *err)
 {
 	return err_set(err, ERR_STALE, "%s: the newest state (sequence %llu) "
 	    "is damaged; the file still holds the one before it (%llu). To go "
@@ -203,8 +224,8 @@ check_keeper(const struct nvram *nv, const struct freshness *f, bool accept,
 	    "record of this VM, and was not asked", nv->name);
 }
 
-int
-nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
+static int
+acquire(struct nvram *nv, struct freshness *f, bool accept_restore, bool lent,
     struct err *err)
 {
 	struct superblock next = nv->sb;
@@ -213,13 +234,13 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 		.epoch = nv->sb.header.epoch + 1 };
 	int rc;
 
-	nv->releasing = nv->unconfirmed = false;
+	nv->releasing = nv->unconfirmed = nv->lent = false;
 	if ((rc = nvram_check_writable(nv, "take it into use", err)) < 0)
 		return rc;
 	if ((rc = check_keeper(nv, f, accept_restore, err)) < 0)
 		return rc;
 	if (nv->fallback && !accept_restore)
-		return refuse_fallback(nv, err);
+		return nvram_refuse_fallback(nv, err);
 	reserve_space(nv);
 	if ((rc = nvram_check_number(nv, "epoch", nv->sb.header.epoch,
 	    err)) < 0)
@@ -229,6 +250,7 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 	if ((rc = nvram_state_reserve(nv, nv->slot.index ^ 1u, 0, err)) < 0)
 		return rc;
 	nvram_claim(nv, &claim);
+	claim.lent = lent && nv->slot.epoch == nv->sb.header.epoch;
 	if (f != NULL && (rc = freshness_acquire(f, &claim, accept_restore,
 	    &grant, err)) < 0) {
 		err_prefix(err, "%s", nv->name);
@@ -236,9 +258,9 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 	}
 	nv->synced = nv->synced || grant.synced;
 	next.header.epoch = grant.epoch;
-	set_owner(&next.header, nv->acts_for);
+	set_owner(nv, &next.header);
 	nvram_set_floor(&next, &nv->slot);
-	rc = grant.synced ? nvram_superblock_put_pending(nv, &next, err) :
+	rc = grant.pending ? nvram_superblock_put_pending(nv, &next, err) :
 	    nvram_superblock_put(nv, &next, nv->keys.superblock, false, err);
 	if (rc < 0)
 		return rc;
@@ -247,6 +269,19 @@ nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
 	nv->unconfirmed = f != NULL;
 	nv->acquired = true;
 	return 0;
+}
+
+int
+nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
+    struct err *err)
+{
+	return acquire(nv, f, accept_restore, false, err);
+}
+
+int
+nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err)
+{
+	return acquire(nv, f, false, true, err);
 }
 
 int
@@ -280,7 +315,7 @@ nvram_release(struct nvram *nv, struct err *err)
 	 * finds, for then the digest would be another. */
 	if ((rc = nvram_settle(nv, err)) < 0 || (nv->slot_uncertain &&
 	    (rc = nvram_slot_copy(nv, nv->keys.slot, nv->sb.header.dek_id,
-	    false, err)) < 0))
+	    NVRAM_PUT_SYNCED, err)) < 0))
 		return rc;
 	/* Also where nothing was changed: a release that is cut short must
 	 * leave a record of this epoch, whichever of its writes is lost. */

@@ -131,7 +131,11 @@ int nvram_open_waiting(struct nvram **out, const char *path, struct err *err);
  * have written meanwhile. *nv is then another object, to be acquired. ERR_BUSY
  * while somebody else has the lock; after any failure *nv is as it was. */
 int nvram_take(struct nvram **nv, struct err *err);
-/* Gives up the lock of a file that is released; key and state stay. */
+/* Between the two, for who may not need to change the file: that it is fresh, and
+ * this host's record of it taken, with nothing written. See freshness_admit. */
+int nvram_admit(struct nvram *nv, struct freshness *f, struct err *err);
+/* Gives up the lock of a file that is released, or was only admitted; key and
+ * state stay. */
 void nvram_give(struct nvram *nv);
 
 /* Of the newest superblock that looks whole; authenticated only after
@@ -160,6 +164,9 @@ bool nvram_wants_authority(const struct nvram *nv);
  * accept_restore. After a failure it can be called again. */
 int nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err);
+/* The same for a file of which something in it says that its owner has lent it: no
+ * more than one sync now, and two with the first change. */
+int nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err);
 /* Whom the owner record names from the next nvram_acquire on, for a process
  * that people know by another one's pid; the caller's if never called. */
 void nvram_act_for(struct nvram *nv, pid_t pid);
@@ -186,6 +193,14 @@ int nvram_get(const struct nvram *nv, enum nvram_kind kind,
 int nvram_commit(struct nvram *nv, const struct nvram_record *records,
     size_t n_records, struct err *err);
 
+/*
+ * The same for a state that is as good as the one before it, of which nobody has
+ * been told: written, and on the disk with the next sync. What a power cut brings
+ * back until then is either. Synced where the file has something else to sync.
+ */
+int nvram_commit_unsynced(struct nvram *nv, const struct nvram_record *records,
+    size_t n_records, struct err *err);
+
 /* Whether the file has lost its last name, so that all of it goes with this
  * process; where is then how it can be read until then. One fstat. */
 bool nvram_vanished(const struct nvram *nv, char *where, size_t where_size);
@@ -200,6 +215,18 @@ int nvram_set_state_version(struct nvram *nv, uint32_t version,
 /* Clean end of ownership: reports the digest. When it fails the file is still
  * owned but takes no more changes; the call can be repeated. */
 int nvram_release(struct nvram *nv, struct err *err);
+
+/*
+ * Gives up an acquired file and its lock without a write or a sync: to the disk
+ * this is an owner that was killed, and whoever comes next acquires it as after
+ * that. False, and nothing is done, where something has to be written first, or
+ * the record's keeper must hear of it: nvram_release does that.
+ */
+bool nvram_lend(struct nvram *nv);
+/* Later, and without the lock: what nvram_release would have done, unless
+ * somebody has taken the file meanwhile. Nothing where it was not lent. After a
+ * failure it can be repeated. */
+int nvram_end_loan(struct nvram *nv, struct err *err);
 
 /* A file that is in use goes from one process to another that gets *fd (lent
  * here) and *h over a channel that nobody else reads; the one that adopts it

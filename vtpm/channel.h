@@ -23,7 +23,8 @@
 
 enum order {
 	ORDER_DATA_FD = 1,	/* a descriptor comes along */
-	ORDER_INIT,		/* arg: PTM_INIT flags */
+	ORDER_INIT,		/* arg: 1: what ORDER_SET_STATE brought is
+				 * stored once libtpms has taken it */
 	ORDER_STOP,
 	ORDER_SHUTDOWN,		/* orderly, then power off */
 	ORDER_SET_LOCALITY,	/* arg: locality */

@@ -98,6 +98,8 @@ init_done(struct monitor *m, struct client *c, const struct message *reply)
 	if (!m->powered)
 		log_error("the TPM does not start: libtpms says 0x%x", result);
 	result_done(m, c, reply);
+	if (m->powered && storage_holds_what_came(m->storage))
+		control_acquire_file(m);
 }
 
 static void
@@ -125,7 +127,8 @@ run_init(struct monitor *m, struct client *c, struct buf *request)
 		control_discard_state(m, c, result);
 		return 0;
 	}
-	return order_plain(m, c, ORDER_INIT, flags,
+	return order_plain(m, c, ORDER_INIT, m->incoming.begun &&
+	    !storage_holds_what_came(m->storage),
 	    (flags & INIT_FLAG_DELETE_VOLATILE) != 0 ?
 	    init_delete_volatile_done : init_done);
 }

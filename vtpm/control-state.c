@@ -276,9 +276,8 @@ open_blob(struct monitor *m, uint32_t kind, const uint8_t *bytes, size_t size,
 	struct envelope e;
 	int rc;
 
-	if ((rc = storage_own(m->storage, OWN_WAIT_MS, err)) < 0 ||
-	    (rc = storage_open_blob(m->storage, bytes, size, &e, state,
-	    err)) < 0)
+	if ((rc = storage_open_blob(m->storage, OWN_WAIT_MS, bytes, size, &e,
+	    state, err)) < 0)
 		return rc;
 	return incoming_add(&m->incoming, &e, kind, tpm_library_version(),
 	    err);
@@ -316,6 +315,17 @@ control_set_state(struct monitor *m, struct client *c, struct buf *request)
 	tell_refused(q.arg, &err);
 	control_discard_state(m, c, result_of(rc));
 	return 0;
+}
+
+void
+control_acquire_file(struct monitor *m)
+{
+	struct err err = { 0 };
+
+	/* It is tried again before a command runs. */
+	if (storage_own(m->storage, 0, &err) < 0)
+		log_warning("the file is held, but not acquired yet: %s",
+		    err.text);
 }
 
 uint32_t

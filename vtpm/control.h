@@ -63,6 +63,9 @@ void control_forget_blob(struct monitor *m);
  * Returns the number of what is to be answered, or TPM_SUCCESS. With *discard
  * what came has to be thrown away. */
 uint32_t control_before_init(struct monitor *m, bool *discard);
+/* The VM runs on here, and QEMU has been told: what its first command would have
+ * to wait for is done now. */
+void control_acquire_file(struct monitor *m);
 /* Throws away what was brought in, then answers. */
 void control_discard_state(struct monitor *m, struct client *c,
     uint32_t result);

@@ -11,6 +11,8 @@
 /* Whose the file is. */
 enum storage_hold {
 	STORAGE_OWNED,		/* ours: locked, acquired */
+	STORAGE_HELD,		/* locked, and as its note says: what came is
+				 * the state in it. Acquired when it changes */
 	STORAGE_LENT,		/* released after the state was handed out;
 				 * ours again if nobody has used that */
 	STORAGE_WAITING,	/* another's, perhaps, until a state comes */
@@ -30,6 +32,8 @@ struct storage {
 	bool allow_restore;
 	bool waits;		/* it was begun by storage_open_waiting, and no
 				 * command has run since */
+	bool known;		/* what came is what the note names, and so the
+				 * file was lent */
 	uint32_t version;	/* storage_note_version's */
 	bool failing;		/* the last store failed */
 	bool fenced;		/* the VM is another's, and that was told */
@@ -43,9 +47,14 @@ int storage_unlock(struct storage *s, const struct config *config,
     const struct secret *passphrase, struct err *err);
 /* The note in the file, once it is acquired. */
 int storage_read_note(struct storage *s, struct err *err);
-/* storage_store for the state as it is in the file: puts the note there, or
- * removes it. */
+/* storage_store for the state as it is in the file: removes the note, or
+ * accepts. */
 int storage_write_note(struct storage *s, struct err *err);
+/* The same to put the note of what is handed out there, not synced: a power cut
+ * brings back the file without the note, which is as whole. */
+int storage_write_note_unsynced(struct storage *s, struct err *err);
+/* A file that was lent and taken by nobody is closed; a failure is logged. */
+void storage_end_loan(struct storage *s);
 /* Frees the object and what it holds. */
 void storage_free(struct storage *s);
 

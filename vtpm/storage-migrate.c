@@ -12,7 +12,8 @@
 #include "nvram-crypt/freshness-authority.h"
 #include "vtpm/storage-internal.h"
 
-#define LOCK_PAUSE_MS 10
+/* A guest that is stopped waits for this. */
+#define LOCK_PAUSE_MS 1
 
 /* The file is written by its owner while it is read here: what looks torn may
  * be whole a moment later. */
@@ -98,7 +99,7 @@ storage_hand_out(struct storage *s, struct envelope_session **session,
 	memcpy(s->note.session, envelope_session_id(*session),
 	    sizeof(s->note.session));
 	s->noted = true;
-	if ((rc = storage_write_note(s, err)) < 0) {
+	if ((rc = storage_write_note_unsynced(s, err)) < 0) {
 		s->note = before;
 		s->noted = noted;
 		envelope_session_free(*session);
@@ -109,6 +110,7 @@ out:
 	return rc;
 }
 
+/* Closed as at the end. */
 static void
 give(struct storage *s, enum storage_hold hold)
 {
@@ -130,14 +132,40 @@ void
 storage_lend(struct storage *s)
 {
 	memcpy(s->lent, s->note.session, sizeof(s->lent));
-	give(s, STORAGE_LENT);
+	/* The VM is stopped until the other side has taken it up: nothing is
+	 * closed or synced now, and a note is as good as a close. */
+	if (s->hold == STORAGE_OWNED && !s->fenced && nvram_lend(s->nv))
+		s->hold = STORAGE_LENT;
+	else
+		give(s, STORAGE_LENT);
+}
+
+void
+storage_end_loan(struct storage *s)
+{
+	struct err err = { 0 };
+
+	if (s->hold == STORAGE_LENT && nvram_end_loan(s->nv, &err) < 0)
+		log_warning("the file that was given up is not closed: %s",
+		    err.text);
 }
 
 void
 storage_give_up(struct storage *s)
 {
-	if (s->waits)
-		give(s, STORAGE_WAITING);
+	if (!s->waits)
+		return;
+	if (s->hold == STORAGE_HELD) {
+		nvram_give(s->nv);
+		s->hold = STORAGE_WAITING;
+	}
+	give(s, STORAGE_WAITING);
+}
+
+bool
+storage_holds_what_came(const struct storage *s)
+{
+	return s->hold == STORAGE_HELD;
 }
 
 /* -- in, and back -- */
@@ -160,6 +188,7 @@ was_moved(struct storage *s, struct err *err)
 static int
 check_unused(struct storage *s, const struct storage *before, struct err *err)
 {
+	s->known = before->hold == STORAGE_LENT;
 	if (before->hold != STORAGE_LENT)
 		return 0;
 	if (s->noted && s->note.what == NOTE_HANDED_OUT && memcmp(
@@ -168,7 +197,7 @@ check_unused(struct storage *s, const struct storage *before, struct err *err)
 	return was_moved(s, err);
 }
 
-/* Locks, reads and acquires. */
+/* Locks, reads and judges; writes nothing. */
 static int
 take(struct storage *s, struct err *err)
 {
@@ -179,21 +208,21 @@ take(struct storage *s, struct err *err)
 		return rc;
 	if ((rc = storage_read_note(s, err)) < 0 ||
 	    (rc = check_unused(s, &before, err)) < 0 ||
-	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0) {
+	    (rc = nvram_admit(s->nv, s->freshness, err)) < 0) {
 		nvram_give(s->nv);
 		return rc;
 	}
-	s->hold = STORAGE_OWNED;
-	return nvram_set_state_version(s->nv, s->version, err);
+	s->hold = STORAGE_HELD;
+	return 0;
 }
 
-int
-storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+static int
+hold(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	unsigned int waited = 0;
 	int rc;
 
-	if (s->hold == STORAGE_OWNED)
+	if (s->hold == STORAGE_OWNED || s->hold == STORAGE_HELD)
 		return 0;
 	if (s->moved)
 		return was_moved(s, err);
@@ -202,6 +231,21 @@ storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
 		waited += LOCK_PAUSE_MS;
 	}
 	return rc;
+}
+
+int
+storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
+{
+	int rc;
+
+	if ((rc = hold(s, wait_ms, err)) < 0 || s->hold == STORAGE_OWNED)
+		return rc;
+	rc = s->known ? nvram_acquire_lent(s->nv, s->freshness, err) :
+	    nvram_acquire(s->nv, s->freshness, false, err);
+	if (rc < 0)
+		return rc;
+	s->hold = STORAGE_OWNED;
+	return nvram_set_state_version(s->nv, s->version, err);
 }
 
 int
@@ -235,19 +279,34 @@ refuse_older(const struct storage *s, const struct envelope *e,
 	    (unsigned long long)nvram_header(s->nv)->epoch);
 }
 
+static bool
+has_volatile(const struct storage *s)
+{
+	const uint8_t *data;
+	size_t size;
+
+	return nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) == 0;
+}
+
 /* From here on the session is the one that is out: until a command runs, it
- * can be brought in again. */
+ * can be brought in again. What is not the state in the file will be stored,
+ * and that takes an owner. */
 static int
 judge(struct storage *s, const struct envelope *e, struct err *err)
 {
 	bool known = s->noted && s->note.what == NOTE_HANDED_OUT &&
 	    memcmp(s->note.session, e->session, sizeof(e->session)) == 0;
 	bool accepted = s->noted && s->note.what == NOTE_ACCEPTED;
+	int rc;
 
+	s->known = known;
+	/* A volatile state in the file is not the one that came. */
 	if (known)
-		return 0;
+		return has_volatile(s) ? storage_own(s, 0, err) : 0;
 	if (!accepted && !s->allow_restore)
 		return refuse_older(s, e, err);
+	if ((rc = storage_own(s, 0, err)) < 0)
+		return rc;
 	log_event(LOG_LEVEL_WARNING, "migration.restored", "epoch=%llu "
 	    "file_epoch=%llu allowed_by=%s consequence=\"the TPM goes back to "
 	    "an older state\"", (unsigned long long)e->epoch,
@@ -260,13 +319,14 @@ judge(struct storage *s, const struct envelope *e, struct err *err)
 }
 
 int
-storage_open_blob(struct storage *s, const void *bytes, size_t size,
-    struct envelope *e, struct secret **state, struct err *err)
+storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
+    size_t size, struct envelope *e, struct secret **state, struct err *err)
 {
 	struct envelope_kek by;
 	int rc;
 
-	if ((rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
+	if ((rc = hold(s, wait_ms, err)) < 0 ||
+	    (rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
 	    find_kek, s, e, &by, state, err)) < 0)
 		return rc;
 	if ((rc = judge(s, e, err)) < 0) {

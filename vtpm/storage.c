@@ -2,6 +2,7 @@
 #include "vtpm/storage-internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -182,6 +183,10 @@ storage_close(struct storage *s, struct err *err)
 	if (s == NULL)
 		return 0;
 	look_for_name(s, true);
+	storage_end_loan(s);
+	/* What a waiting one has not acquired, its giver closes. */
+	if (s->hold == STORAGE_HELD && !s->waits)
+		rc = storage_own(s, 0, err);
 	/* The record is another's, and so is the end. */
 	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0)
 		rc = nvram_release(s->nv, err);
@@ -192,6 +197,7 @@ storage_close(struct storage *s, struct err *err)
 void
 storage_rest(struct storage *s)
 {
+	storage_end_loan(s);
 	nvram_rest(s->nv);
 }
 
@@ -304,15 +310,20 @@ pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+typedef int put_records(struct nvram *nv, const struct nvram_record *records,
+    size_t n, struct err *err);
+
 /* records has room for one more: the note goes along. */
 static int
-commit(struct storage *s, struct nvram_record *records, size_t n,
-    struct err *err)
+commit_by(struct storage *s, put_records *put, struct nvram_record *records,
+    size_t n, struct err *err)
 {
 	uint8_t note[NOTE_SIZE];
 	int rc;
 
 	if ((rc = check_fence(s, err)) < 0)
+		return rc;
+	if (s->hold == STORAGE_HELD && (rc = storage_own(s, 0, err)) < 0)
 		return rc;
 	if (s->hold != STORAGE_OWNED)
 		return err_set(err, ERR_REFUSED, "the nvram file is not this "
@@ -323,7 +334,7 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 			sizeof(note) };
 	}
 	for (size_t i = 0;; i++) {
-		rc = nvram_commit(s->nv, records, n, err);
+		rc = put(s->nv, records, n, err);
 		if (rc == 0)
 			break;
 		if (rc == ERR_STALE)
@@ -345,6 +356,27 @@ commit(struct storage *s, struct nvram_record *records, size_t n,
 	return 0;
 }
 
+static int
+commit(struct storage *s, struct nvram_record *records, size_t n,
+    struct err *err)
+{
+	return commit_by(s, nvram_commit, records, n, err);
+}
+
+/* libtpms stores what SET_STATEBLOB brought when it starts with it. Where that
+ * is what the file holds, byte for byte, it is stored. */
+static bool
+is_held_already(const struct storage *s, const uint8_t *state, size_t n)
+{
+	const uint8_t *data;
+	size_t size;
+
+	return s->hold == STORAGE_HELD &&
+	    nvram_get(s->nv, NVRAM_PERMANENT, &data, &size, NULL) == 0 &&
+	    size == n && memcmp(data, state, size) == 0 &&
+	    nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0;
+}
+
 int
 storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
     size_t size, struct err *err)
@@ -353,6 +385,8 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 	int rc;
 
 	if (which == TPM_STATE_PERMANENT) {
+		if (is_held_already(s, data, size))
+			return 0;
 		records[0] = (struct nvram_record){ NVRAM_PERMANENT, data,
 			size };
 		return commit(s, records, 1, err);
@@ -369,7 +403,8 @@ storage_store(struct storage *s, enum tpm_state which, const uint8_t *data,
 }
 
 static int
-commit_again(struct storage *s, bool with_volatile, struct err *err)
+commit_again(struct storage *s, put_records *put, bool with_volatile,
+    struct err *err)
 {
 	struct nvram_record records[3] = { { .kind = NVRAM_PERMANENT },
 		{ .kind = NVRAM_VOLATILE } };
@@ -382,13 +417,19 @@ commit_again(struct storage *s, bool with_volatile, struct err *err)
 	if (with_volatile && nvram_get(s->nv, NVRAM_VOLATILE,
 	    &records[1].data, &records[1].size, NULL) == 0)
 		n++;
-	return commit(s, records, n, err);
+	return commit_by(s, put, records, n, err);
 }
 
 int
 storage_write_note(struct storage *s, struct err *err)
 {
-	return commit_again(s, true, err);
+	return commit_again(s, nvram_commit, true, err);
+}
+
+int
+storage_write_note_unsynced(struct storage *s, struct err *err)
+{
+	return commit_again(s, nvram_commit_unsynced, true, err);
 }
 
 int
@@ -399,7 +440,7 @@ storage_drop_volatile(struct storage *s, struct err *err)
 
 	if (nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) < 0)
 		return 0;
-	return commit_again(s, false, err);
+	return commit_again(s, nvram_commit, false, err);
 }
 
 int

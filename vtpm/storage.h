@@ -52,7 +52,8 @@ int storage_note_version(struct storage *s, uint32_t version, struct err *err);
 /* Says so (storage.vanished) where the file has no name any more, as a store and
  * the end do too. True once that was said: there is no more to look for. */
 bool storage_look(struct storage *s);
-/* Gives back memory that the next write takes again. */
+/* Gives back memory that the next write takes again; what was lent is put in good
+ * order on the disk. */
 void storage_rest(struct storage *s);
 
 /* Whether the VM is another owner's now, says the trust authority: nothing is
@@ -86,6 +87,9 @@ int storage_hand_out(struct storage *s, struct envelope_session **session,
  * failure is logged, and the file kept. Nothing happens where the trust
  * authority keeps the record. */
 void storage_lend(struct storage *s);
+/* What came by SET_STATEBLOB is the state in the file, and nothing need be stored
+ * to keep it. */
+bool storage_holds_what_came(const struct storage *s);
 /* What came was refused: the file is waited for again, if it ever was. */
 void storage_give_up(struct storage *s);
 /* Makes the file this vTPM's where it is not: after storage_lend unless
@@ -96,9 +100,11 @@ int storage_own(struct storage *s, unsigned int wait_ms, struct err *err);
  * called before the TPM does anything. */
 int storage_reclaim(struct storage *s, unsigned int wait_ms,
     struct err *err);
-/* Opens what came by SET_STATEBLOB, for an owner: see envelope_open. ERR_STALE
- * where it is not what was handed out last, and nobody has allowed that. */
-int storage_open_blob(struct storage *s, const void *bytes, size_t size,
-    struct envelope *e, struct secret **state, struct err *err);
+/* Opens what came by SET_STATEBLOB: see envelope_open. Locks the file, waiting as
+ * storage_own does; it is acquired only where what came is not the state in it.
+ * ERR_STALE where it is not what was handed out last, and nobody has allowed
+ * that. */
+int storage_open_blob(struct storage *s, unsigned int wait_ms,
+    const void *bytes, size_t size, struct envelope *e, struct secret **state, struct err *err);
 
 #endif

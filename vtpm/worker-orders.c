@@ -167,8 +167,8 @@ order_data_fd(struct worker *w, struct message *m, int fd)
 	return TPM_SUCCESS;
 }
 
-/* State that came by ORDER_SET_STATE becomes the file's only here, when
- * libtpms has taken it. */
+/* State that came by ORDER_SET_STATE, and is not the file's already, becomes
+ * that only here, when libtpms has taken it. */
 static uint32_t
 keep_new_state(struct worker *w)
 {
@@ -189,11 +189,10 @@ order_init(struct worker *w, struct message *m, int fd)
 {
 	uint32_t rc;
 
-	(void)m;
 	(void)fd;
 	worker_make_orderly(w);
 	rc = tpm_power_on();
-	if (rc == TPM_SUCCESS && w->state_set)
+	if (rc == TPM_SUCCESS && w->state_set && m->arg != 0)
 		rc = keep_new_state(w);
 	if (rc != TPM_SUCCESS) {
 		tpm_power_off();

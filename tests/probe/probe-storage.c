@@ -159,6 +159,13 @@ storage_give_up(struct storage *s)
 	(void)s;
 }
 
+bool
+storage_holds_what_came(const struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
 int
 storage_own(struct storage *s, unsigned int wait_ms, struct err *err)
 {
@@ -175,10 +182,11 @@ storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 }
 
 int
-storage_open_blob(struct storage *s, const void *bytes, size_t size,
-    struct envelope *e, struct secret **state, struct err *err)
+storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
+    size_t size, struct envelope *e, struct secret **state, struct err *err)
 {
 	(void)s;
+	(void)wait_ms;
 	(void)bytes;
 	(void)size;
 	(void)e;

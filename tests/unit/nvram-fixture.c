@@ -143,8 +143,9 @@ fixture_acquire(struct fixture *fx)
 	return nv;
 }
 
-int
-fixture_commit(struct nvram *nv, unsigned int n)
+static int
+commit_by(int (*put)(struct nvram *, const struct nvram_record *, size_t,
+    struct err *), struct nvram *nv, unsigned int n)
 {
 	uint8_t permanent[FIXTURE_STATE_SIZE], volatile_[FIXTURE_STATE_SIZE];
 	struct nvram_record records[] = {
@@ -154,7 +155,19 @@ fixture_commit(struct nvram *nv, unsigned int n)
 
 	fill(n, NVRAM_PERMANENT, permanent);
 	fill(n, NVRAM_VOLATILE, volatile_);
-	return nvram_commit(nv, records, 2, NULL);
+	return put(nv, records, 2, NULL);
+}
+
+int
+fixture_commit(struct nvram *nv, unsigned int n)
+{
+	return commit_by(nvram_commit, nv, n);
+}
+
+int
+fixture_commit_unsynced(struct nvram *nv, unsigned int n)
+{
+	return commit_by(nvram_commit_unsynced, nv, n);
 }
 
 static bool

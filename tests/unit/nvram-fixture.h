@@ -37,6 +37,8 @@ int fixture_unlock(struct fixture *fx, struct nvram **nv);
 struct nvram *fixture_acquire(struct fixture *fx);
 /* Commits state n: two records filled with bytes that tell n. */
 int fixture_commit(struct nvram *nv, unsigned int n);
+/* The same with nvram_commit_unsynced. */
+int fixture_commit_unsynced(struct nvram *nv, unsigned int n);
 /* Which state this is, or -1 when it is none that fixture_commit wrote. */
 int fixture_state(const struct nvram *nv);
 

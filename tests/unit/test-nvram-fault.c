@@ -22,6 +22,15 @@ run_commit(struct fixture *fx, struct nvram *nv)
 }
 
 static int
+run_unsynced(struct fixture *fx, struct nvram *nv)
+{
+	int rc = fixture_commit_unsynced(nv, 1);
+
+	(void)fx;
+	return rc < 0 ? rc : fixture_commit(nv, 2);
+}
+
+static int
 run_add(struct fixture *fx, struct nvram *nv)
 {
 	return nvram_protector_add(nv, protector_ops_by_name("native"),
@@ -65,6 +74,7 @@ run_deep_and_commit(struct fixture *fx, struct nvram *nv)
 
 static const struct scenario scenarios[] = {
 	{ "commit", run_commit, true },
+	{ "the same state unsynced, commit", run_unsynced, true },
 	{ "protector add", run_add, false },
 	{ "protector remove", run_remove, false },
 	{ "shallow rekey", run_shallow, false },

@@ -99,6 +99,17 @@ state_of(const struct nvram *nv)
 	return n;
 }
 
+/* What is there anyway: a state that nobody counts on, and so not synced. */
+static int
+commit_again(struct history *h, struct nvram *nv)
+{
+	uint8_t data[STATE_MAX];
+	struct nvram_record record = { NVRAM_PERMANENT, data, 0 };
+
+	record.size = make_state(h->acked, data);
+	return nvram_commit_unsynced(nv, &record, 1, NULL);
+}
+
 static int
 change_protectors(struct history *h, struct nvram *nv)
 {
@@ -124,6 +135,8 @@ operate(struct history *h, struct nvram *nv)
 		return change_protectors(h, nv);
 	case 3:
 		return nvram_set_state_version(nv, any(h, 5), NULL);
+	case 4:
+		return commit_again(h, nv);
 	default:
 		return commit(h, nv);
 	}

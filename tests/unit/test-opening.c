@@ -163,8 +163,12 @@ record_cut(unsigned int keep)
 	record.sector[0] = record.sector[1] = SYNCED;
 }
 
+/* The file says that its owner lent it, and nothing was changed since. */
+static bool lent;
+
 /* Everything at one moment. */
 struct moment {
+	bool lent;
 	struct fault_store *file;
 	uint8_t cache[FRESHNESS_RECORD_SIZE], disk[FRESHNESS_RECORD_SIZE];
 	int sector[2];
@@ -175,6 +179,7 @@ remember(struct moment *m)
 {
 	if (m->file == NULL)
 		m->file = fault_store_new(FIXTURE_FILE_SIZE);
+	m->lent = lent;
 	fault_store_copy(m->file, fx.store);
 	record_get(m->cache);
 	memcpy(m->disk, record.disk, sizeof(m->disk));
@@ -184,11 +189,19 @@ remember(struct moment *m)
 static void
 go_back(const struct moment *m)
 {
+	lent = m->lent;
 	fault_store_copy(fx.store, m->file);
 	record_set(m->cache);
 	memcpy(record.disk, m->disk, sizeof(m->disk));
 	memcpy(record.sector, m->sector, sizeof(m->sector));
 	record_disarm();
+}
+
+static int
+acquire(struct nvram *nv, struct err *err)
+{
+	return lent ? nvram_acquire_lent(nv, f, err) :
+	    nvram_acquire(nv, f, false, err);
 }
 
 static int
@@ -198,7 +211,7 @@ take(struct nvram **nv, struct err *err)
 
 	if ((rc = fixture_unlock(&fx, nv)) < 0)
 		return rc;
-	if ((rc = nvram_acquire(*nv, f, false, err)) < 0) {
+	if ((rc = acquire(*nv, err)) < 0) {
 		nvram_close(*nv);
 		*nv = NULL;
 	}
@@ -215,7 +228,8 @@ die(struct nvram *nv)
 }
 
 /* What an owner does, and how far it got. */
-enum script { COMMITS, NOTHING, PROTECTOR, VERSION_AND_COMMIT, N_SCRIPTS };
+enum script { COMMITS, NOTHING, PROTECTOR, VERSION_AND_COMMIT, LENDS,
+	N_SCRIPTS };
 
 struct progress {
 	int acked, tried;	/* states */
@@ -254,6 +268,10 @@ play(struct nvram *nv, enum script script, struct progress *p)
 		if ((rc = nvram_set_state_version(nv, 7, NULL)) == 0)
 			rc = commit(nv, p, 2);
 		break;
+	case LENDS:
+		if ((rc = commit(nv, p, 2)) == 0)
+			rc = fixture_commit_unsynced(nv, 2);
+		break;
 	default:
 		if ((rc = commit(nv, p, 2)) == 0) {
 			fault_store_copy(p->mid, fx.store);
@@ -262,6 +280,15 @@ play(struct nvram *nv, enum script script, struct progress *p)
 		break;
 	}
 	return rc;
+}
+
+/* Lent, and closed after that as nobody takes it. */
+static int
+lend(struct nvram *nv)
+{
+	cr_assert(nvram_lend(nv));
+	cr_assert_eq(fixture_commit(nv, 4), ERR_REFUSED);
+	return nvram_end_loan(nv, NULL);
 }
 
 /* One owner from opening to close or stop; p says what was promised. */
@@ -278,12 +305,13 @@ own(enum script script, struct progress *p)
 		return;
 	}
 	rc = play(nv, script, p);
-	p->released = rc == 0 && nvram_release(nv, NULL) == 0;
+	p->released = rc == 0 && (script == LENDS ? lend(nv) :
+	    nvram_release(nv, NULL)) == 0;
 	die(nv);
 }
 
 /* Where it starts from: state 1 in each. */
-enum start { CLEAN, CLEAN_UNCHANGED, OPEN, INTERRUPTED, N_STARTS };
+enum start { CLEAN, CLEAN_UNCHANGED, OPEN, INTERRUPTED, LENT, N_STARTS };
 
 static struct moment starts[N_STARTS];
 static struct fault_store *older;	/* from before the last clean close */
@@ -331,6 +359,15 @@ setup(void)
 	cr_assert_eq(fixture_commit(nv, 1), 0);
 	die(nv);
 	remember(&starts[OPEN]);
+	go_back(&starts[CLEAN]);
+	cr_assert_eq(take(&nv, NULL), 0);
+	cr_assert_eq(fixture_commit(nv, 1), 0);
+	cr_assert_eq(fixture_commit_unsynced(nv, 1), 0);
+	cr_assert(nvram_lend(nv));
+	die(nv);
+	lent = true;
+	remember(&starts[LENT]);
+	lent = false;
 }
 
 static void
@@ -344,7 +381,7 @@ teardown(void)
 	fixture_free(&fx);
 }
 
-TestSuite(opening, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(opening, .init = setup, .fini = teardown, .timeout = 600);
 
 static void
 refused(const struct fault_store *copy, const char *which, const char *where)
@@ -357,6 +394,8 @@ refused(const struct fault_store *copy, const char *which, const char *where)
 	die(NULL);
 }
 
+static unsigned int checks;
+
 /* What was promised is kept. start: what the owner found. */
 static void
 check_promises(const struct fault_store *start, const struct progress *p,
@@ -367,6 +406,9 @@ check_promises(const struct fault_store *start, const struct progress *p,
 	struct nvram *nv;
 	int state;
 
+	/* A change that was tried has gone with the word of the loan; and one who
+	 * only opens the file does not ask for it. */
+	lent = lent && p->tried == 1 && ++checks % 2 == 0;
 	fault_store_copy(keep, fx.store);
 	refused(older, "a copy of before the last clean close", where);
 	if (p->changed || p->released)
@@ -464,7 +506,7 @@ Test(opening, killed_and_then_power_cut)
 	struct progress second = { .mid = fault_store_new(FIXTURE_FILE_SIZE) };
 	struct moment killed = { 0 };
 	/* No multiple of the cuts, so that all kinds come by. */
-	unsigned int step = getenv("VTPMD_STOPS") != NULL ? 1 : 7;
+	unsigned int step = getenv("VTPMD_STOPS") != NULL ? 1 : 11;
 	unsigned int of_file, stops, of_file2, stops2;
 	char where[160];
 
@@ -479,6 +521,7 @@ Test(opening, killed_and_then_power_cut)
 			own(script, &so_far);
 			fault_store_cut(fx.store, FAULT_CUT_KILL, 1);
 			record_disarm();
+			lent = lent && so_far.tried == 1;
 			remember(&killed);
 			stops2 = count_stops(&killed, NOTHING, &of_file2);
 			for (unsigned int k = 0; k < stops2 * CUTS;
@@ -514,8 +557,8 @@ try_again(enum sequel sequel, struct progress *p, const char *where)
 	int rc;
 
 	cr_assert_eq(fixture_unlock(&fx, &nv), 0);
-	if ((rc = nvram_acquire(nv, f, false, NULL)) < 0)
-		rc = nvram_acquire(nv, f, false, NULL);
+	if ((rc = acquire(nv, NULL)) < 0)
+		rc = acquire(nv, NULL);
 	cr_assert_eq(rc, 0, "%s", where);
 	if (commit(nv, p, 2) < 0)
 		cr_assert_eq(commit(nv, p, 2), 0, "%s", where);
@@ -584,6 +627,113 @@ Test(opening, restore_outdates_what_nobody_recorded)
 	cr_assert_eq(nvram_acquire(nv, f, true, NULL), 0);
 	die(nv);
 	refused(starts[INTERRUPTED].file, "what was not recorded", "restored");
+}
+
+/* A migration: nothing is synced when a file is lent, one thing when the next
+ * one acquires it, and two with the first change. */
+Test(opening, syncs_of_a_loan)
+{
+	struct nvram *nv;
+
+	go_back(&starts[OPEN]);
+	cr_assert_eq(take(&nv, NULL), 0);
+	cr_assert_eq(fixture_commit(nv, 2), 0);
+	fault_store_disarm(fx.store);
+	record_disarm();
+	cr_assert_eq(fixture_commit_unsynced(nv, 2), 0);
+	cr_assert(nvram_lend(nv));
+	cr_assert_eq(fault_store_operations(fx.store), 1);	/* write */
+	cr_assert_eq(record.operations, 0);
+	die(nv);
+	lent = true;
+	fault_store_disarm(fx.store);
+	cr_assert_eq(take(&nv, NULL), 0);
+	/* Both areas and a sync, the superblock. */
+	cr_assert_eq(fault_store_operations(fx.store), 4);
+	cr_assert_eq(record.operations, 0);
+	cr_assert_eq(fixture_commit(nv, 3), 0);
+	cr_assert_eq(fault_store_operations(fx.store), 7);
+	cr_assert_eq(record.operations, 2);
+	die(nv);
+}
+
+/* Nothing that is not on the disk is lent: its record, or an epoch. */
+Test(opening, nothing_in_doubt_is_lent)
+{
+	struct nvram *nv;
+
+	go_back(&starts[CLEAN]);
+	cr_assert_eq(take(&nv, NULL), 0);
+	cr_assert_not(nvram_lend(nv));
+	/* This one is synced, as the opening waits for that. */
+	cr_assert_eq(fixture_commit_unsynced(nv, 1), 0);
+	cr_assert_eq(record.operations, 2);
+	fault_store_fail_at(fx.store, 0, EIO, 100);
+	cr_assert_eq(fixture_commit_unsynced(nv, 1), ERR_SYSTEM);
+	cr_assert_not(nvram_lend(nv));
+	cr_assert_eq(fixture_commit(nv, 1), 0);
+	cr_assert(nvram_lend(nv));
+	cr_assert_not(nvram_lend(nv));
+	die(nv);
+}
+
+/* Who lent it does not close it when another has it (held), or has had it. */
+static void
+end_of_a_taken_loan(bool held)
+{
+	uint8_t before[FRESHNESS_RECORD_SIZE], after[FRESHNESS_RECORD_SIZE];
+	struct freshness *lender = f;
+	struct nvram *nv, *next;
+
+	go_back(&starts[OPEN]);
+	cr_assert_eq(take(&nv, NULL), 0);
+	cr_assert_eq(fixture_commit(nv, 1), 0);
+	cr_assert(nvram_lend(nv));
+	cr_assert_eq(freshness_native(&f, fx.native, NULL), 0);
+	cr_assert_eq(fixture_unlock(&fx, &next), 0);
+	cr_assert_eq(nvram_admit(next, f, NULL), 0);
+	lent = true;
+	if (!held) {
+		cr_assert_eq(acquire(next, NULL), 0);
+		cr_assert_eq(fixture_commit(next, 2), 0);
+		die(next);
+	}
+	record_get(before);
+	cr_assert_eq(nvram_end_loan(nv, NULL), 0);
+	record_get(after);
+	cr_assert_eq(memcmp(before, after, sizeof(before)), 0, "held %d", held);
+	nvram_close(nv);
+	freshness_free(lender);
+	if (held)
+		die(next);
+}
+
+Test(opening, end_of_a_loan_that_was_taken)
+{
+	end_of_a_taken_loan(true);
+	end_of_a_taken_loan(false);
+}
+
+/* The record here is open since its owner died, and the file has been used elsewhere
+ * since: its epochs go on from the file's. */
+Test(opening, loan_from_elsewhere)
+{
+	struct nvram *nv;
+	uint64_t epoch = 0;
+
+	go_back(&starts[OPEN]);
+	for (unsigned int i = 0; i < 2; i++) {
+		nv = fixture_acquire(&fx);
+		cr_assert_eq(fixture_commit(nv, 2), 0);
+		epoch = nvram_header(nv)->epoch;
+		nvram_close(nv);
+	}
+	lent = true;
+	cr_assert_eq(take(&nv, NULL), 0);
+	cr_assert_eq(nvram_header(nv)->epoch, epoch + 1);
+	cr_assert_eq(fixture_commit(nv, 3), 0);
+	cr_assert_eq(nvram_release(nv, NULL), 0);
+	die(nv);
 }
 
 /* What this is all for: nothing is synced before the first change. */
