@@ -10,88 +10,8 @@
 #include <unistd.h>
 
 #include "qemu-glue/suboptions.h"
+#include "qemu-glue/swtpm-address.h"
 #include "qemu-glue/swtpm-key.h"
-
-#define FD_MAX (1 << 20)
-
-/* -- addresses -- */
-
-static int
-parse_tcp(const struct suboptions *s, char out[SWTPM_ADDRESS_MAX],
-    struct err *err)
-{
-	const char *host = suboptions_get(s, "bindaddr");
-	const char *interface = suboptions_get(s, "ifname");
-	unsigned long port;
-	int rc;
-
-	if (!suboptions_has(s, "port"))
-		return err_set(err, ERR_USAGE, "Missing port or fd parameter "
-		    "for the %s option", s->option);
-	if ((rc = suboptions_number(s, "port", 10, UINT16_MAX, &port,
-	    err)) < 0)
-		return rc;
-	if (host == NULL)
-		host = "127.0.0.1";
-	snprintf(out, SWTPM_ADDRESS_MAX, strchr(host, ':') != NULL ?
-	    "tcp:[%s%s%s]:%lu" : "tcp:%s%s%s:%lu", host,
-	    interface != NULL ? "%" : "", interface != NULL ? interface : "",
-	    port);
-	return 0;
-}
-
-static int
-parse_unix(const struct suboptions *s, char out[SWTPM_ADDRESS_MAX],
-    struct err *err)
-{
-	const char *path = suboptions_get(s, "path");
-	unsigned long mode = 0770, uid, gid;
-	int n, rc;
-
-	if (path == NULL)
-		return err_set(err, ERR_USAGE, "Missing path and fd options "
-		    "for UnixIO in the %s option", s->option);
-	if ((rc = suboptions_number(s, "mode", 8, 0777, &mode, err)) < 0 ||
-	    (rc = suboptions_number(s, "uid", 10, UINT32_MAX - 1, &uid,
-	    err)) < 0 || (rc = suboptions_number(s, "gid", 10, UINT32_MAX - 1,
-	    &gid, err)) < 0)
-		return rc;
-	n = snprintf(out, SWTPM_ADDRESS_MAX, "unix:%s,mode=%lo", path, mode);
-	if (suboptions_has(s, "uid"))
-		n += snprintf(out + n, SWTPM_ADDRESS_MAX - (size_t)n,
-		    ",uid=%lu", uid);
-	if (suboptions_has(s, "gid"))
-		snprintf(out + n, SWTPM_ADDRESS_MAX - (size_t)n, ",gid=%lu",
-		    gid);
-	return strlen(path) < PATH_MAX ? 0 : err_set(err, ERR_USAGE,
-	    "the path of the socket is too long");
-}
-
-static int
-parse_address(const struct suboptions *s, const char *type,
-    char out[SWTPM_ADDRESS_MAX], struct err *err)
-{
-	if (strcmp(type, "unixio") == 0)
-		return parse_unix(s, out, err);
-	if (strcmp(type, "tcp") == 0)
-		return parse_tcp(s, out, err);
-	return err_set(err, ERR_USAGE, "Unsupported %s channel type: %s",
-	    s->option, type);
-}
-
-static int
-parse_fd(const struct suboptions *s, const char *name, int *fd,
-    struct err *err)
-{
-	unsigned long n = 0;
-	int rc = suboptions_number(s, name, 10, FD_MAX, &n, err);
-
-	if (rc == 0 && fcntl((int)n, F_GETFD) < 0)
-		rc = err_set(err, ERR_USAGE, "%s: Bad file descriptor %lu",
-		    s->option, n);
-	*fd = (int)n;
-	return rc;
-}
 
 static int
 parse_ctrl(struct swtpm_options *o, const struct suboptions *s,
@@ -110,32 +30,12 @@ parse_ctrl(struct swtpm_options *o, const struct suboptions *s,
 		return err_set(err, ERR_USAGE, "fd and clientfd cannot both be "
 		    "given");
 	if (suboptions_has(s, "clientfd"))
-		return parse_fd(s, "clientfd", &o->ctrl_client, err);
+		return swtpm_address_fd(s, "clientfd", &o->ctrl_client, err);
 	if (!suboptions_has(s, "fd"))
-		return parse_address(s, type, o->ctrl, err);
-	if ((rc = parse_fd(s, "fd", &fd, err)) == 0)
+		return swtpm_address(s, type, o->ctrl, err);
+	if ((rc = swtpm_address_fd(s, "fd", &fd, err)) == 0)
 		snprintf(o->ctrl, sizeof(o->ctrl), "fd:%d", fd);
 	return rc;
-}
-
-/* The port behind that of the commands. */
-static int
-parse_platform(struct swtpm_options *o, const struct suboptions *s,
-    struct err *err)
-{
-	unsigned long port;
-	char *at;
-	int rc;
-
-	if ((rc = parse_tcp(s, o->platform, err)) < 0)
-		return rc;
-	at = strrchr(o->platform, ':') + 1;
-	port = strtoul(at, NULL, 10) + 1;
-	if (port == 1 || port > UINT16_MAX)
-		return err_set(err, ERR_USAGE, "server: simulator needs a port "
-		    "with one behind it");
-	snprintf(at, 6, "%lu", port);
-	return 0;
 }
 
 static int
@@ -147,11 +47,11 @@ parse_server(struct swtpm_options *o, const struct suboptions *s,
 
 	o->relay.disconnect = suboptions_has(s, "disconnect");
 	if (suboptions_has(s, "fd"))
-		return parse_fd(s, "fd", &o->relay.data, err);
+		return swtpm_address_fd(s, "fd", &o->relay.data, err);
 	if (suboptions_has(s, "simulator") &&
-	    (rc = parse_platform(o, s, err)) < 0)
+	    (rc = swtpm_address_next(s, o->platform, err)) < 0)
 		return rc;
-	return parse_address(s, type != NULL ? type : "tcp", o->server, err);
+	return swtpm_address(s, type != NULL ? type : "tcp", o->server, err);
 }
 
 /* -- the rest -- */
@@ -206,7 +106,7 @@ parse_log(struct swtpm_options *o, const struct suboptions *s,
 	if (file != NULL)
 		snprintf(o->log, sizeof(o->log), "%s", strcmp(file, "-") == 0 ?
 		    "/dev/null" : file);
-	else if ((rc = parse_fd(s, "fd", &fd, err)) < 0)
+	else if ((rc = swtpm_address_fd(s, "fd", &fd, err)) < 0)
 		return rc;
 	else
 		snprintf(o->log, sizeof(o->log), "fd:%d", fd);
@@ -231,7 +131,7 @@ parse_pid(struct swtpm_options *o, const struct suboptions *s,
 	if (!suboptions_has(s, "fd"))
 		return err_set(err, ERR_USAGE, "The file or fd parameter is "
 		    "required for the pid option");
-	if ((rc = parse_fd(s, "fd", &fd, err)) == 0)
+	if ((rc = swtpm_address_fd(s, "fd", &fd, err)) == 0)
 		snprintf(o->pid_file, sizeof(o->pid_file), "fd:%d", fd);
 	return rc;
 }
@@ -403,7 +303,7 @@ take_fd(struct swtpm_options *o, const char *text, struct err *err)
 	unsigned long n;
 	int rc;
 
-	if ((rc = take_number(text, FD_MAX, &n, "descriptor", err)) < 0)
+	if ((rc = take_number(text, SWTPM_FD_MAX, &n, "descriptor", err)) < 0)
 		return rc;
 	o->relay.data = (int)n;
 	o->relay.terminate |= !o->chardev;

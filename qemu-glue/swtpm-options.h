@@ -8,10 +8,9 @@
 
 #include "base/err.h"
 #include "base/secret.h"
+#include "qemu-glue/swtpm-address.h"
 #include "qemu-glue/swtpm-relay.h"
 #include "qemu-glue/swtpm-store.h"
-
-#define SWTPM_ADDRESS_MAX (PATH_MAX + 64)
 
 struct swtpm_options {
 	bool chardev;			/* mode chardev, and not socket */

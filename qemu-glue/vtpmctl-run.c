@@ -74,7 +74,7 @@ judge(int status, char *text, struct err *err)
 static int
 wait_for(pid_t pid, int errors, struct err *err)
 {
-	char text[ERR_TEXT_MAX] = "", rest[256];
+	char text[ERR_TEXT_MAX] = "", rest[256] = "";
 	size_t have = 0;
 	int status = 0;
 	ssize_t n;
