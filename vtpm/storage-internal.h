@@ -51,6 +51,8 @@ struct storage {
 /* Native key, DEK, freshness provider, for an nv that is open. */
 int storage_unlock(struct storage *s, const struct config *config,
     const struct secret *passphrase, struct err *err);
+/* Before anything is written: ERR_STALE where the VM is another's now. */
+int storage_check_fence(struct storage *s, struct err *err);
 /* The note in the file, once it is acquired. */
 int storage_read_note(struct storage *s, struct err *err);
 /* storage_store for the state as it is in the file: removes the note, or

@@ -68,6 +68,11 @@ void storage_rest(struct storage *s);
  * written any more. Says so once (storage.fenced). */
 bool storage_fenced(struct storage *s);
 
+/* Whether the state is on its way: handed out and not taken back, awaited, or
+ * come and no command has run since. Whose the file is then, and what is known of
+ * that, is not handed over. */
+bool storage_moves(const struct storage *s);
+
 /* For an upgrade: what another process needs to go on with the file, which only
  * one of the two may do. The descriptors are lent. */
 struct storage_handover {
