@@ -13,8 +13,8 @@ enum storage_hold {
 	STORAGE_OWNED,		/* ours: locked, acquired */
 	STORAGE_HELD,		/* locked, and as its note says: what came is
 				 * the state in it. Acquired when it changes */
-	STORAGE_LENT,		/* released after the state was handed out;
-				 * ours again if nobody has used that */
+	STORAGE_LENT,		/* not locked any more after the state was handed
+				 * out; ours again if nobody has used that */
 	STORAGE_WAITING,	/* another's, perhaps, until a state comes */
 	STORAGE_OPENED,		/* not acquired yet */
 };

@@ -97,8 +97,7 @@ void storage_allow_restore(struct storage *s, bool allow);
 int storage_hand_out(struct storage *s, struct envelope_session **session,
     struct err *err);
 /* All of the session was handed out: whoever waits for the file may have it. A
- * failure is logged, and the file kept. Nothing happens where the trust
- * authority keeps the record. */
+ * failure is logged, and the file kept. */
 void storage_lend(struct storage *s);
 /* What came by SET_STATEBLOB is the state in the file, and nothing need be stored
  * to keep it. */
