@@ -18,7 +18,8 @@ struct listen_address {
 /* ERR_USAGE for anything else. */
 int listen_parse(struct listen_address *a, const char *text, struct err *err);
 /* Makes the socket, non-blocking. One that a dead process left behind is
- * replaced; a live one is ERR_BUSY. *dir is a descriptor of the directory it lies in, for
+ * replaced, also where what was killed with it takes a moment to go; a live one
+ * is ERR_BUSY. *dir is a descriptor of the directory it lies in, for
  * listen_remove. */
 int listen_open(const struct listen_address *a, int *fd, int *dir,
     struct err *err);
