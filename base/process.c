@@ -13,18 +13,16 @@
 #define PAUSE_MS 10
 
 /* Of /proc/PID/stat, proc(5), as numbered there. */
-#define FIELD_STATE 3
+#define FIELD_AFTER_NAME 3
 #define FIELD_FLAGS 9
 #define FIELD_PENDING 31
-/* PF_EXITING, linux/sched.h */
+/* PF_EXITING, linux/sched.h; a zombie has it too. */
 #define FLAG_EXITING 0x4u
 
 static bool
 field_tells_end(unsigned int field, const char *text)
 {
 	switch (field) {
-	case FIELD_STATE:
-		return text[0] == 'Z' || text[0] == 'X';
 	case FIELD_FLAGS:
 		return (strtoul(text, NULL, 10) & FLAG_EXITING) != 0;
 	case FIELD_PENDING:
@@ -39,12 +37,17 @@ static bool
 tells_end(const char *line)
 {
 	/* Its name, in parentheses, may have any characters. */
-	const char *at = strrchr(line, ')');
+	const char *space = strrchr(line, ')');
+	unsigned int field = FIELD_AFTER_NAME;
 
-	for (unsigned int field = FIELD_STATE; at != NULL &&
-	    (at = strchr(at, ' ')) != NULL; field++)
-		if (field_tells_end(field, ++at))
+	if (space == NULL)
+		return false;
+	while ((space = strchr(space, ' ')) != NULL) {
+		space++;
+		if (field_tells_end(field, space))
 			return true;
+		field++;
+	}
 	return false;
 }
 
