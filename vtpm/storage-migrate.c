@@ -272,9 +272,9 @@ note_session(struct storage *s, const struct envelope *e,
 	memcpy(s->note.session, e->session, sizeof(s->note.session));
 	s->noted = true;
 	/* Once the note is gone, the epoch keeps this blob and those before it
-	 * away. */
-	if (comes)
-		s->raise_to = e->epoch;
+	 * away; and who sent it takes only what is of a later one. */
+	if (comes && e->epoch < UINT64_MAX)
+		s->raise_to = e->epoch + 1;
 }
 
 static int
