@@ -463,43 +463,7 @@ freshness_adopt(struct freshness **out, int fd, const uint8_t uuid[UUID_SIZE],
 	return rc;
 }
 
-/* -- a VM that comes without its file -- */
-
-int
-freshness_record_fd(const struct native *n, const uint8_t uuid[UUID_SIZE],
-    bool make, uint64_t epoch, int *fd, struct err *err)
-{
-	struct freshness_record r = { .state = FRESHNESS_CLEAN,
-		.generation = 1, .epoch = epoch };
-	int rc = freshness_file_open(n, uuid, fd, err);
-
-	if (rc != ERR_NOTFOUND || !make)
-		return rc;
-	memcpy(r.uuid, uuid, UUID_SIZE);
-	if ((rc = freshness_file_make(n, &r, err)) < 0)
-		return rc;
-	return freshness_file_open(n, uuid, fd, err);
-}
-
-int
-freshness_record_judge(int fd, const uint8_t uuid[UUID_SIZE], uint64_t epoch,
-    uint64_t *last, struct err *err)
-{
-	struct freshness_record r;
-	int rc;
-
-	*last = 0;
-	if ((rc = freshness_file_lock(fd, uuid, err)) < 0 ||
-	    (rc = freshness_file_read(fd, uuid, &r, err)) < 0)
-		return rc;
-	*last = r.epoch;
-	if (epoch > r.epoch)
-		return 0;
-	return err_set(err, ERR_STALE, "it is not later than what this host "
-	    "has had of the VM: it was taken at epoch %" PRIu64 ", and the "
-	    "VM's record here is at %" PRIu64, epoch, r.epoch);
-}
-
+/* For a VM that comes without its file: freshness-arrive.c. */
 int
 freshness_record_take(struct freshness *f, int fd,
     const uint8_t uuid[UUID_SIZE], uint64_t epoch, struct err *err)

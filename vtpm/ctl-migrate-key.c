@@ -98,7 +98,10 @@ make_own(struct keys *k, struct err *err)
 	memcpy(t->point, point, sizeof(point));
 	if ((rc = migrate_key_id(point, t->id, err)) < 0)
 		return rc;
-	return migrate_table_write(k->fd, k->key, t, err);
+	/* Both areas: nothing of the key before is left. */
+	for (size_t i = 0; i < 2 && rc == 0; i++)
+		rc = migrate_table_write(k->fd, k->key, t, err);
+	return rc;
 }
 
 static int
@@ -317,10 +320,10 @@ remove_peers(struct ctl *ctl, struct keys *k, struct err *err)
 		return err_set(err, ERR_NOTFOUND, "no key whose id begins with "
 		    "'%.32s' is trusted%s (at least 8 digits; see --list)",
 		    remove_id, vm != NULL ? " for that VM" : "");
-	/* Twice, so that no older copy of the list is left in the file. */
-	if ((rc = migrate_table_write(k->fd, k->key, t, err)) < 0 ||
-	    (rc = migrate_table_write(k->fd, k->key, t, err)) < 0)
-		return rc;
+	/* Both areas, so that a damaged one never brings it back. */
+	for (size_t i = 0; i < 2; i++)
+		if ((rc = migrate_table_write(k->fd, k->key, t, err)) < 0)
+			return rc;
 	return ctl_print(ctl, json_pack("{s:I}", "removed",
 	    (json_int_t)removed), print_removed, err);
 }
@@ -365,10 +368,10 @@ const struct ctl_command ctl_migrate_key = {
 	.summary = "Let VMs move between hosts that share no storage",
 	.details = "Prints this host's migration key, which is made at the "
 	    "first use. The other host has to be\ntold to trust it, and this "
-	    "one to trust the other's: a state is sealed so that only a\ntrusted "
-	    "host can open it, and only a trusted one can have sent it. Running "
-	    "VMs heed\nchanges at once. On the target vtpmd --incoming then "
-	    "makes the nvram file.\n",
+	    "one to trust the other's: a state is sealed so that only a\n"
+	    "trusted host can open it, and only a trusted one can have sent "
+	    "it. Running VMs heed\nchanges at once. The vtpmd that waits for the "
+	    "VM then makes its nvram file.\n",
 	.options = options,
 	.run = run,
 };

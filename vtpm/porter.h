@@ -2,8 +2,8 @@
 /*
  * A process beside the monitor of a vTPM whose file is yet to be made. The
  * monitor can reach no path, and parses what comes; this one reaches two
- * directories, and does three things: it gives the new file its name, takes that
- * away again, and opens or makes a VM's freshness record. It ends with its
+ * directories, and does three things: it gives the new file its name, takes
+ * that away again, and opens or makes a VM's freshness record. It ends with its
  * monitor, and what has no name by then is removed.
  */
 #ifndef VTPM_PORTER_H

@@ -39,12 +39,12 @@ check_keys(struct storage *s, const char *path, struct err *err)
 		rc = err_set(err, rc, "%s", why.text);
 	else if (t.private == NULL)
 		rc = err_set(err, ERR_NOTFOUND, "there is no file %s; and no "
-		    "other host can send its TPM, for this one has no migration "
-		    "key: vtpmctl migrate-key makes it", path);
+		    "other host can send its TPM, for this one has no "
+		    "migration key: vtpmctl migrate-key makes it", path);
 	else if (t.n_peers == 0)
 		rc = err_set(err, ERR_NOTFOUND, "there is no file %s; and no "
-		    "other host is trusted to send its TPM: vtpmctl migrate-key "
-		    "--trust", path);
+		    "other host is trusted to send its TPM: vtpmctl "
+		    "migrate-key --trust", path);
 	migrate_table_reset(&t);
 	return rc;
 }

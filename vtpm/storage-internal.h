@@ -20,14 +20,14 @@ enum storage_hold {
 				 * comes from another host */
 };
 
-/* While hold is STORAGE_ARRIVING. nv is one that has no name yet; it is of a
- * VM once formatted, and before that of none. */
+/* While hold is STORAGE_ARRIVING. nv is one that has no name yet; it is of a VM
+ * once formatted, and before that of none. */
 struct storage_arrival {
 	struct porter porter;
 	const struct protector_ops *protector;
 	struct secret *passphrase;	/* of that; or NULL */
 	int store;			/* of the file; -1 */
-	int record;			/* the VM's, locked; -1: none there yet */
+	int record;			/* the VM's, locked; -1: none yet */
 	uint64_t last;			/* the record's epoch */
 	bool begun;			/* a blob has been taken */
 	bool formatted;

@@ -27,9 +27,9 @@ int storage_open(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
     struct agent *agent, struct err *err);
 /* vtpmd --incoming: gets key and record ready, and takes neither lock nor
- * ownership. storage_own does, when a state has come. Where there is no file one
- * is made of a state that another host has sealed for this one: ERR_NOTFOUND
- * where none can have. */
+ * ownership. storage_own does, when a state has come. Where there is no file
+ * one is made of a state that another host has sealed for this one:
+ * ERR_NOTFOUND where none can have. */
 int storage_open_waiting(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
     struct agent *agent, struct err *err);
