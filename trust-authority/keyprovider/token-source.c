@@ -174,6 +174,8 @@ token_source_ahead(struct token_source *s)
 	now = ahead(s);
 	then = s->ahead_then;
 	pthread_rwlock_unlock(&s->lock);
+	if ((now < 0) != (then < 0))
+		return 0;
 	return llabs(now) < llabs(then) ? now : then;
 }
 

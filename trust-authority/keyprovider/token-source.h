@@ -25,7 +25,7 @@ int token_source_refresh(struct token_source *s, struct err *err);
  * when the key set was last fetched or, where that is less, as reckoned from
  * there: ours was set right since. A difference that was only reckoned, of a
  * vta-attestd whose clock may have been set too, is none before a fetch shows it.
- * 0 where nothing is known. */
+ * 0 where nothing is known, or the two say different ways. */
 int64_t token_source_ahead(struct token_source *s);
 /* As token_verify; ERR_CLOSED where there are no keys to check it with. */
 int token_source_verify(struct token_source *s, const char *token,
