@@ -111,6 +111,9 @@ seal(struct monitor *m, uint32_t kind, size_t size, struct err *err)
 		return rc;
 	m->outgoing.kind = kind;
 	m->outgoing.given |= bit(kind);
+	if (m->outgoing.given == m->outgoing.members &&
+	    (rc = storage_sent(m->storage, err)) < 0)
+		return rc;
 	if (m->outgoing.given == m->outgoing.members)
 		storage_lend(m->storage);
 	return 0;

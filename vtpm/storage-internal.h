@@ -43,6 +43,7 @@ struct storage {
 	bool noted;		/* there is a note, and it goes into the file
 				 * with every state */
 	struct note note;
+	struct note sending;	/* what it becomes when all is handed out */
 	uint8_t lent[ENVELOPE_SESSION_SIZE];	/* the session, while lent */
 	struct storage_arrival arrival;
 	int keys_fd;		/* migrate-table.h; -1: no other host may */

@@ -95,9 +95,11 @@ storage_hand_out(struct storage *s, struct envelope_session **session,
 	    (rc = envelope_session_new(session, nvram_header(s->nv)->uuid,
 	    keks, n, err)) < 0)
 		goto out;
-	s->note = note;
-	memcpy(s->note.session, envelope_session_id(*session),
-	    sizeof(s->note.session));
+	memcpy(note.session, envelope_session_id(*session),
+	    sizeof(note.session));
+	s->sending = note;
+	s->note = (struct note){ .what = NOTE_HANDED_OUT, .made = note.made };
+	memcpy(s->note.session, note.session, sizeof(s->note.session));
 	s->noted = true;
 	if ((rc = storage_write_note(s, err)) < 0) {
 		s->note = before;
@@ -126,6 +128,23 @@ give(struct storage *s, enum storage_hold hold)
 	nvram_give(s->nv);
 	s->hold = hold;
 	s->raise_to = 0;
+}
+
+/* Not before, or a session that was cut short would keep the file from being
+ * started anew. */
+int
+storage_sent(struct storage *s, struct err *err)
+{
+	const struct note before = s->note;
+	int rc;
+
+	if (s->sending.what != NOTE_SENT ||
+	    !note_names(&s->note, s->sending.session))
+		return 0;
+	s->note = s->sending;
+	if ((rc = storage_write_note(s, err)) < 0)
+		s->note = before;
+	return rc;
 }
 
 void

@@ -90,6 +90,9 @@ void storage_allow_restore(struct storage *s, bool allow);
  * disk. */
 int storage_hand_out(struct storage *s, struct envelope_session **session,
     struct err *err);
+/* All of the session is about to be handed out: the file says so, on the disk,
+ * where it is for hosts that do not share it. */
+int storage_sent(struct storage *s, struct err *err);
 /* All of the session was handed out: whoever waits for the file may have it. A
  * failure is logged, and the file kept. Nothing happens where the trust
  * authority keeps the record. */

@@ -162,6 +162,13 @@ storage_arrived(struct storage *s, struct err *err)
 	return fail_now() ? err_set(err, ERR_EXISTS, "it exists already") : 0;
 }
 
+int
+storage_sent(struct storage *s, struct err *err)
+{
+	(void)s;
+	return fail_now() ? err_sys(err, EIO, "cannot write") : 0;
+}
+
 void
 storage_adopt_keys(struct storage *s, int fd,
     const uint8_t key[MIGRATE_TABLE_KEY_SIZE])

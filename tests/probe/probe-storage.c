@@ -202,6 +202,14 @@ storage_arrived(struct storage *s, struct err *err)
 	return 0;
 }
 
+int
+storage_sent(struct storage *s, struct err *err)
+{
+	(void)s;
+	(void)err;
+	return 0;
+}
+
 void
 storage_adopt_keys(struct storage *s, int fd,
     const uint8_t key[MIGRATE_TABLE_KEY_SIZE])
