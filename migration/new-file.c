@@ -102,6 +102,12 @@ new_file_write(struct new_file *f, const void *data, size_t size,
 	return 0;
 }
 
+int
+new_file_fd(const struct new_file *f)
+{
+	return f->fd;
+}
+
 static int
 sync_directory(const struct new_file *f, struct err *err)
 {
@@ -134,6 +140,21 @@ new_file_finish(struct new_file *f, struct err *err)
 	if ((rc = sync_directory(f, err)) < 0)
 		(void)unlink(f->path);
 	return rc;
+}
+
+void
+new_file_unname(struct new_file *f)
+{
+	(void)unlink(f->path);
+	(void)sync_directory(f, NULL);
+}
+
+void
+new_file_leave(struct new_file *f)
+{
+	free(f->temporary);
+	f->temporary = NULL;
+	new_file_free(f);
 }
 
 void

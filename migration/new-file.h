@@ -15,8 +15,14 @@ struct new_file;
 int new_file_open(struct new_file **out, const char *path, struct err *err);
 int new_file_write(struct new_file *f, const void *data, size_t size,
     uint64_t offset, struct err *err);
+/* Lent. */
+int new_file_fd(const struct new_file *f);
 /* Synced and named, or not there at all. */
 int new_file_finish(struct new_file *f, struct err *err);
+/* Takes the name away again. */
+void new_file_unname(struct new_file *f);
+/* The same, but what was not finished stays: another process sees to it. */
+void new_file_leave(struct new_file *f);
 /* What was not finished is removed. NULL is allowed. */
 void new_file_free(struct new_file *f);
 

@@ -128,8 +128,8 @@ nvram_format(struct store *store, const struct nvram_create_args *args,
 		return rc;
 	if ((rc = make_superblock(&nv, args, slot_size, err)) < 0 ||
 	    (rc = nvram_buffers_make(&nv, err)) < 0 ||
-	    (rc = write_zeros(store, nvram_slot_offset(&nv, SLOT_COUNT),
-	    err)) < 0 ||
+	    (!args->prepared && (rc = write_zeros(store,
+	    nvram_slot_offset(&nv, SLOT_COUNT), err)) < 0) ||
 	    (rc = write_contents(&nv, args, payload_size, err)) < 0)
 		goto out;
 	nvram_claim(&nv, claim);

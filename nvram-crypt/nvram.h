@@ -100,6 +100,9 @@ struct nvram_create_args {
 	uint64_t epoch;			/* 0: the first; else one that was
 					 * granted for a state that goes on */
 	struct freshness_claim *claim;	/* what the new file claims; or NULL */
+	bool prepared;			/* nvram_create_store: the store was
+					 * written before with another's file of
+					 * the same size */
 };
 
 /* Makes a new file, mode 0600, whole or not at all: written under a temporary
@@ -176,6 +179,9 @@ int nvram_offer(struct nvram *nv,
 int nvram_take_up(struct nvram *nv, struct freshness *f,
     const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
     struct err *err);
+/* For a state that comes from where the VM went on without this file: an epoch
+ * that is no lower than this. On the disk, and the record knows. */
+int nvram_raise_epoch(struct nvram *nv, uint64_t epoch, struct err *err);
 /* Whom the owner record names from the next nvram_acquire on, for a process
  * that people know by another one's pid; the caller's if never called. */
 void nvram_act_for(struct nvram *nv, pid_t pid);

@@ -4,6 +4,7 @@
  * goes along: doc/migration-format.md, "Who owns the state".
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,32 +53,6 @@ storage_read_note(struct storage *s, struct err *err)
 	return 0;
 }
 
-/* -- the keys that wrap a session's -- */
-
-/* Whoever has the DEK can read all that the file held anyway. */
-static int
-file_kek(const struct storage *s, struct envelope_kek *kek, struct err *err)
-{
-	const struct nvram_header *h = nvram_header(s->nv);
-
-	kek->protector = ENVELOPE_BY_FILE;
-	memcpy(kek->id, h->dek_id, sizeof(kek->id));
-	return nvram_derive_key(s->nv, "vtpmd envelope file key", h->uuid,
-	    UUID_SIZE, kek->key, err);
-}
-
-static int
-find_kek(void *arg, struct envelope_kek *kek, struct err *err)
-{
-	const struct storage *s = arg;
-
-	if (kek->protector != ENVELOPE_BY_FILE || kek->params_size != 0 ||
-	    memcmp(kek->id, nvram_header(s->nv)->dek_id,
-	    sizeof(kek->id)) != 0)
-		return ERR_NOTFOUND;
-	return file_kek(s, kek, err);
-}
-
 /* -- out -- */
 
 /* The authority is told before any of the session leaves: so if that fails there
@@ -97,25 +72,53 @@ put_note(struct storage *s, struct err *err)
 	return 0;
 }
 
+/* The state went to hosts that have no part in this file: whether they run it,
+ * only people know. */
+int
+storage_check_sent(const struct storage *s, struct err *err)
+{
+	char to[2 * ENVELOPE_ID_SIZE + 1], when[32] = "";
+	time_t made = (time_t)s->note.made;
+	struct tm tm;
+
+	if (!s->noted || s->note.what != NOTE_SENT)
+		return 0;
+	for (size_t i = 0; i < ENVELOPE_ID_SIZE; i++)
+		snprintf(to + 2 * i, 3, "%02x", s->note.hosts[0][i]);
+	if (gmtime_r(&made, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return err_set(err, ERR_STALE, "the VM has moved: its TPM's state was "
+	    "handed out on %s, at epoch %llu, for the host with the migration "
+	    "key %s%s, and may be in use there. If it is not, and never will "
+	    "be, take this copy into use with: vtpmctl accept-restore FILE",
+	    when, (unsigned long long)s->note.epoch, to,
+	    s->note.n_hosts > 1 ? " or another one" : "");
+}
+
 int
 storage_hand_out(struct storage *s, struct envelope_session **session,
     struct err *err)
 {
-	struct envelope_kek kek = { 0 };
-	struct note before = s->note;
+	struct envelope_kek keks[ENVELOPE_PROTECTORS_MAX] = { 0 };
+	struct note before = s->note, note = { .what = NOTE_HANDED_OUT,
+		.made = (uint64_t)time(NULL) };
 	bool noted = s->noted;
+	size_t n = 0;
 	int rc;
 
 	*session = NULL;
+	if (s->hold == STORAGE_ARRIVING)
+		return storage_not_arrived(err);
 	if ((rc = storage_own(s, 0, err)) < 0 ||
-	    (rc = file_kek(s, &kek, err)) < 0 ||
+	    (rc = storage_keks(s, keks, &n, &note, err)) < 0 ||
 	    (rc = envelope_session_new(session, nvram_header(s->nv)->uuid,
-	    &kek, 1, err)) < 0)
+	    keks, n, err)) < 0)
 		goto out;
-	s->note = (struct note){ .what = NOTE_HANDED_OUT,
-		.made = (uint64_t)time(NULL) };
-	memcpy(s->note.session, envelope_session_id(*session),
-	    sizeof(s->note.session));
+	memcpy(note.session, envelope_session_id(*session),
+	    sizeof(note.session));
+	s->sending = note;
+	s->note = (struct note){ .what = NOTE_HANDED_OUT, .made = note.made };
+	memcpy(s->note.session, note.session, sizeof(s->note.session));
 	s->noted = true;
 	if ((rc = put_note(s, err)) < 0) {
 		/* One that got into the file goes with the next command. */
@@ -127,7 +130,7 @@ storage_hand_out(struct storage *s, struct envelope_session **session,
 		*session = NULL;
 	}
 out:
-	cleanse(kek.key, sizeof(kek.key));
+	cleanse(keks, sizeof(keks));
 	return rc;
 }
 
@@ -147,6 +150,24 @@ give(struct storage *s, enum storage_hold hold)
 	}
 	nvram_give(s->nv);
 	s->hold = hold;
+	s->raise_to = 0;
+}
+
+/* Not before, or a session that was cut short would keep the file from being
+ * started anew. */
+int
+storage_sent(struct storage *s, struct err *err)
+{
+	const struct note before = s->note;
+	int rc;
+
+	if (s->sending.what != NOTE_SENT ||
+	    !note_names(&s->note, s->sending.session))
+		return 0;
+	s->note = s->sending;
+	if ((rc = storage_write_note(s, err)) < 0)
+		s->note = before;
+	return rc;
 }
 
 void
@@ -191,6 +212,10 @@ storage_offer_again(struct storage *s)
 void
 storage_give_up(struct storage *s)
 {
+	if (s->hold == STORAGE_ARRIVING) {
+		storage_arrival_forget(s);
+		return;
+	}
 	if (!s->waits)
 		return;
 	s->same = false;
@@ -230,8 +255,7 @@ check_unused(struct storage *s, const struct storage *before, struct err *err)
 	s->known = before->hold == STORAGE_LENT;
 	if (before->hold != STORAGE_LENT)
 		return 0;
-	if (s->noted && s->note.what == NOTE_HANDED_OUT && memcmp(
-	    s->note.session, before->lent, sizeof(before->lent)) == 0)
+	if (s->noted && note_names(&s->note, before->lent))
 		return 0;
 	return was_moved(s, err);
 }
@@ -245,6 +269,7 @@ take(struct storage *s, struct err *err)
 
 	if ((rc = nvram_take(&s->nv, err)) < 0)
 		return rc;
+	s->floor = nvram_header(s->nv)->epoch;
 	if ((rc = storage_read_note(s, err)) < 0 ||
 	    (rc = check_unused(s, &before, err)) < 0 ||
 	    /* The authority is asked once, when it is known for what. */
@@ -263,7 +288,8 @@ hold(struct storage *s, unsigned int wait_ms, struct err *err)
 	unsigned int waited = 0;
 	int rc;
 
-	if (s->hold == STORAGE_OWNED || s->hold == STORAGE_HELD)
+	if (s->hold == STORAGE_OWNED || s->hold == STORAGE_HELD ||
+	    s->hold == STORAGE_ARRIVING)
 		return 0;
 	if (s->moved)
 		return was_moved(s, err);
@@ -329,6 +355,8 @@ storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	int rc;
 
+	if (s->hold == STORAGE_ARRIVING)
+		return storage_not_arrived(err);
 	/* The session was begun, and not all of it was asked for. */
 	if (s->offered && s->hold == STORAGE_OWNED) {
 		memcpy(s->lent, s->note.session, sizeof(s->lent));
@@ -337,9 +365,16 @@ storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 			    "cannot be given up");
 		s->hold = STORAGE_LENT;
 	}
+	/* Who handed it out himself is told by his QEMU that it stays. */
+	if (s->waits && ((rc = hold(s, wait_ms, err)) < 0 ||
+	    (rc = storage_check_sent(s, err)) < 0)) {
+		storage_give_up(s);
+		return rc;
+	}
 	if ((rc = storage_own(s, wait_ms, err)) < 0)
 		return rc;
 	s->waits = false;
+	s->floor = nvram_header(s->nv)->epoch;
 	if (!s->noted)
 		return 0;
 	s->noted = false;
@@ -392,23 +427,71 @@ claim(struct storage *s, const struct envelope *e, struct err *err)
 	return nvram_set_state_version(s->nv, s->version, err);
 }
 
+/* The VM has gone on elsewhere, without this file, since the state in it: from
+ * where a note says that it went, or from its last epoch here. */
+static bool
+is_later(const struct storage *s, const struct envelope *e,
+    const struct envelope_kek *by)
+{
+	uint64_t floor = s->noted && s->note.epoch != 0 ? s->note.epoch :
+	    s->floor;
+
+	return by->protector == ENVELOPE_BY_RECIPIENT && e->epoch > floor;
+}
+
 /* From here on the session is the one that is out: until a command runs, it
  * can be brought in again. What is not the state in the file will be stored,
  * and that takes an owner. */
-static int
-judge(struct storage *s, const struct envelope *e, struct err *err)
+static void
+note_session(struct storage *s, const struct envelope *e,
+    const struct envelope_kek *by)
 {
-	bool known = s->noted && s->note.what == NOTE_HANDED_OUT &&
-	    memcmp(s->note.session, e->session, sizeof(e->session)) == 0;
+	bool comes = by->protector == ENVELOPE_BY_RECIPIENT;
+
+	s->note = (struct note){ .what = NOTE_HANDED_OUT, .made = e->made,
+		.epoch = comes ? e->epoch : 0 };
+	memcpy(s->note.session, e->session, sizeof(s->note.session));
+	s->noted = true;
+	/* Once the note is gone, the epoch keeps this blob and those before it
+	 * away; and who sent it takes only what is of a later one. */
+	if (comes && e->epoch < UINT64_MAX)
+		s->raise_to = e->epoch + 1;
+}
+
+/* It says that the state went to other hosts: that has to go before anybody is
+ * told that it is back. */
+static int
+take_known(struct storage *s, const struct envelope *e, struct err *err)
+{
+	bool sent = s->note.what == NOTE_SENT;
+
+	s->note.what = NOTE_HANDED_OUT;
+	if (s->hold == STORAGE_HELD && nvram_wants_authority(s->nv))
+		return claim(s, e, err);
+	/* A volatile state in the file is not the one that came. */
+	return sent || has_volatile(s) ? storage_own(s, 0, err) : 0;
+}
+
+static int
+judge(struct storage *s, const struct envelope *e,
+    const struct envelope_kek *by, struct err *err)
+{
 	bool accepted = s->noted && s->note.what == NOTE_ACCEPTED;
 	int rc;
 
-	s->known = known;
-	if (known && s->hold == STORAGE_HELD && nvram_wants_authority(s->nv))
-		return claim(s, e, err);
-	/* A volatile state in the file is not the one that came. */
-	if (known)
-		return has_volatile(s) ? storage_own(s, 0, err) : 0;
+	s->known = s->noted && note_names(&s->note, e->session);
+	if (s->known)
+		return take_known(s, e, err);
+	if (is_later(s, e, by)) {
+		if ((rc = storage_own(s, 0, err)) < 0)
+			return rc;
+		log_event(LOG_LEVEL_INFO, "migration.arrived", "epoch=%llu "
+		    "file_epoch=%llu consequence=\"the state replaces what the "
+		    "file had when the VM left\"",
+		    (unsigned long long)e->epoch, (unsigned long long)s->floor);
+		note_session(s, e, by);
+		return 0;
+	}
 	if (!accepted && !s->allow_restore)
 		return refuse_older(s, e, err);
 	if ((rc = storage_own(s, 0, err)) < 0)
@@ -418,9 +501,7 @@ judge(struct storage *s, const struct envelope *e, struct err *err)
 	    "an older state\"", (unsigned long long)e->epoch,
 	    (unsigned long long)nvram_header(s->nv)->epoch,
 	    accepted ? "accept-restore" : "configuration");
-	s->note = (struct note){ .what = NOTE_HANDED_OUT, .made = e->made };
-	memcpy(s->note.session, e->session, sizeof(s->note.session));
-	s->noted = true;
+	note_session(s, e, by);
 	return 0;
 }
 
@@ -431,11 +512,14 @@ storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
 	struct envelope_kek by;
 	int rc;
 
+	if (s->hold == STORAGE_ARRIVING)
+		return storage_arrival_open_blob(s, bytes, size, e, state,
+		    err);
 	if ((rc = hold(s, wait_ms, err)) < 0 ||
-	    (rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
-	    find_kek, s, e, &by, state, err)) < 0)
+	    (rc = storage_unseal(s, bytes, size, nvram_header(s->nv)->uuid, e,
+	    &by, state, err)) < 0)
 		return rc;
-	if ((rc = judge(s, e, err)) < 0) {
+	if ((rc = judge(s, e, &by, err)) < 0) {
 		secret_free(*state);
 		*state = NULL;
 	}
@@ -466,14 +550,16 @@ storage_open_waiting(struct storage **out, const char *path,
     struct agent *agent, struct err *err)
 {
 	struct storage *s = NULL;
-	int rc;
+	int rc = 0;
 
 	*out = NULL;
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return storage_open_arriving(out, path, config, passphrase,
+		    agent, err);
 	for (size_t i = 0; i < LOOK_TRIES; i++) {
 		storage_free(s);
-		if ((s = calloc(1, sizeof(*s))) == NULL)
+		if ((s = storage_new(agent)) == NULL)
 			return err_sys(err, ENOMEM, "cannot open %s", path);
-		s->agent = agent;
 		s->hold = STORAGE_WAITING;
 		s->waits = true;
 		rc = look(s, path, config, passphrase, err);

@@ -40,6 +40,20 @@ look_for_name(struct storage *s, bool now)
 		    "root; see vtpmd(8)\"", where, where);
 }
 
+struct storage *
+storage_new(struct agent *agent)
+{
+	struct storage *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->agent = agent;
+	s->keys_fd = -1;
+	s->arrival.record = -1;
+	s->arrival.porter.sock = -1;
+	return s;
+}
+
 /* Asked before anything is written. */
 static int
 check_fence(struct storage *s, struct err *err)
@@ -128,6 +142,7 @@ storage_unlock(struct storage *s, const struct config *config,
 	if (s->native == NULL &&
 	    (rc = native_open(&s->native, &native, true, err)) < 0)
 		return rc;
+	storage_keys_open(s);
 	return freshness_native(&s->freshness, s->native, err);
 }
 
@@ -140,9 +155,8 @@ storage_open(struct storage **out, const char *path,
 	int rc;
 
 	*out = NULL;
-	if ((s = calloc(1, sizeof(*s))) == NULL)
+	if ((s = storage_new(agent)) == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
-	s->agent = agent;
 	s->hold = STORAGE_OPENED;
 	if ((rc = nvram_open(&s->nv, path, true, err)) < 0 ||
 	    (rc = storage_unlock(s, config, passphrase, err)) < 0) {
@@ -160,8 +174,10 @@ storage_acquire(struct storage *s, struct err *err)
 
 	/* The supervisor, whose pid stays when this process is replaced. */
 	nvram_act_for(s->nv, getppid());
-	if ((rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0 ||
-	    (rc = storage_read_note(s, err)) < 0)
+	s->floor = nvram_header(s->nv)->epoch;
+	if ((rc = storage_read_note(s, err)) < 0 ||
+	    (rc = storage_check_sent(s, err)) < 0 ||
+	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
 		return rc;
 	s->hold = STORAGE_OWNED;
 	return 0;
@@ -178,6 +194,8 @@ storage_free(struct storage *s)
 {
 	if (s == NULL)
 		return;
+	storage_arrival_free(s);
+	storage_keys_close(s);
 	nvram_close(s->nv);
 	freshness_free(s->freshness);
 	native_free(s->native);
@@ -227,11 +245,18 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 {
 	int rc;
 
+	if (s->hold == STORAGE_ARRIVING)
+		return err_set(err, ERR_REFUSED, "it waits for the state of a "
+		    "VM whose file is not here");
 	/* Whether a program that comes after asks in time is not known. */
 	if ((rc = check_fence(s, err)) < 0 ||
 	    (rc = storage_own(s, 0, err)) < 0)
 		return rc;
 	h->record = freshness_hand_over(s->freshness);
+	h->keys = s->keys_fd;
+	if (s->keys_fd >= 0)
+		memcpy(h->keys_key, secret_bytes(s->keys_key),
+		    sizeof(h->keys_key));
 	if ((rc = nvram_hand_over(s->nv, &h->file, &h->secret, err)) < 0)
 		return rc;
 	/* Its last word to the agent may have been answered so. */
@@ -258,13 +283,12 @@ storage_adopt(struct storage **out, const struct storage_handover *h,
 	int rc;
 
 	*out = NULL;
-	if ((s = calloc(1, sizeof(*s))) == NULL) {
+	if ((s = storage_new(agent)) == NULL) {
 		close(h->file);
 		if (h->record >= 0)
 			close(h->record);
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	}
-	s->agent = agent;
 	rc = nvram_adopt(&s->nv, h->file, path, &h->secret, err);
 	if (rc == 0 && h->record >= 0)
 		rc = adopt_record(s, h->record, err);
@@ -275,6 +299,7 @@ storage_adopt(struct storage **out, const struct storage_handover *h,
 		return rc;
 	}
 	nvram_keep_fresh(s->nv, s->freshness);
+	s->floor = nvram_header(s->nv)->epoch;
 	if ((rc = storage_read_note(s, err)) < 0) {
 		storage_free(s);
 		return rc;
@@ -339,7 +364,7 @@ static int
 commit_by(struct storage *s, const struct way *way,
     struct nvram_record *records, size_t n, struct err *err)
 {
-	uint8_t note[NOTE_SIZE];
+	uint8_t note[NOTE_SIZE_MAX];
 	int rc;
 
 	s->undoable = false;
@@ -347,14 +372,14 @@ commit_by(struct storage *s, const struct way *way,
 		return rc;
 	if (s->hold == STORAGE_HELD && (rc = storage_own(s, 0, err)) < 0)
 		return rc;
-	if (s->hold != STORAGE_OWNED)
+	if (s->hold != STORAGE_OWNED && !s->arrival.formatted)
 		return err_set(err, ERR_REFUSED, "the nvram file is not this "
 		    "vTPM's now: its state was handed out");
-	if (s->noted) {
-		note_encode(&s->note, note);
+	if (s->noted)
 		records[n++] = (struct nvram_record){ NVRAM_MIGRATION, note,
-			sizeof(note) };
-	}
+			note_encode(&s->note, note) };
+	if ((rc = nvram_raise_epoch(s->nv, s->raise_to, err)) < 0)
+		return rc;
 	for (size_t i = 0;; i++) {
 		rc = way->put(s->nv, records, n, err);
 		if (rc == 0)
