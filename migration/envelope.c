@@ -140,7 +140,7 @@ envelope_session_new(struct envelope_session **out,
 		if ((rc = wrap(e, &keks[i], s->key, &s->header.wrapped[i],
 		    err)) < 0)
 			goto out;
-		if (keks[i].protector == ENVELOPE_BY_RECIPIENT)
+		if (keks[i].protector != ENVELOPE_BY_FILE)
 			s->header.version = ENVELOPE_VERSION_NAMED;
 	}
 	s->header.n_wrapped = n;

@@ -35,7 +35,8 @@ enum envelope_protector {
 	ENVELOPE_BY_FILE = 1,		/* whoever opens the same nvram file */
 	ENVELOPE_BY_RECIPIENT = 2,	/* the owner of a private key */
 	ENVELOPE_BY_AUTHORITY = 3,	/* whom the trust authority gives the
-					 * VM's key */
+					 * VM's key; the parameters
+					 * are that key, wrapped */
 };
 
 /* A key that wraps a session's key. It must not be used for anything else. */

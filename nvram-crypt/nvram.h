@@ -114,6 +114,11 @@ int nvram_create(const struct nvram_create_args *args, struct err *err);
 int nvram_create_store(struct store *store,
     const struct nvram_create_args *args, struct err *err);
 
+/* The same, opened too, without asking for a key again. Takes the store, also on
+ * failure. */
+int nvram_create_opened(struct nvram **out, struct store *store,
+    const struct nvram_create_args *args, struct err *err);
+
 /* Opens and, with writable, takes the OFD lock (ERR_BUSY says who, from the
  * owner record). Symbolic links are followed; anything but a regular file is
  * refused. Reads the superblocks; believes nothing yet. What is opened for
@@ -263,6 +268,8 @@ int nvram_adopt(struct nvram **out, int fd, const char *name,
     const struct nvram_handover *h, struct err *err);
 /* f as for nvram_acquire, and adopted as the file was. */
 void nvram_keep_fresh(struct nvram *nv, struct freshness *f);
+/* The same, and f is still to be told of the file's epoch: freshness_confirm. */
+void nvram_keep_unconfirmed(struct nvram *nv, struct freshness *f);
 
 /* Protectors, on a file that is unlocked, writable and (where it has a
  * freshness record) acquired. index: slot in header->protectors. Removing the

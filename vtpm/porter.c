@@ -11,20 +11,21 @@
 
 #include "base/buf.h"
 #include "base/fdio.h"
+#include "nvram-crypt/freshness-instance.h"
 #include "nvram-crypt/freshness.h"
 #include "vtpm/sandbox.h"
 
 #define REQUEST_SIZE (4 + UUID_SIZE + 8)
 #define TEXT_MAX 512u
 
-enum request { LOOK = 1, MAKE, NAME, UNNAME };
+enum request { LOOK = 1, MAKE, NAME, UNNAME, INSTANCE };
 
 /* -- the process -- */
 
 struct work {
 	int sock;
 	struct new_file *file;
-	const struct native *native;
+	const struct porter_places *places;
 };
 
 static int
@@ -35,8 +36,13 @@ serve(const struct work *w, uint32_t what, const uint8_t uuid[UUID_SIZE],
 	switch (what) {
 	case LOOK:
 	case MAKE:
-		return freshness_record_fd(w->native, uuid, what == MAKE,
-		    epoch, fd, err);
+		if (w->places->native == NULL)
+			return err_set(err, ERR_NOTFOUND, "no records");
+		return freshness_record_fd(w->places->native, uuid,
+		    what == MAKE, epoch, fd, err);
+	case INSTANCE:
+		return freshness_instance_open(w->places->instances, uuid, fd,
+		    err);
 	case NAME:
 		return new_file_finish(w->file, err);
 	case UNNAME:
@@ -80,10 +86,13 @@ serve_one(const struct work *w)
 }
 
 static _Noreturn void
-run(const struct work *w, const char *directory)
+run(const struct work *w)
 {
-	int keep[] = { w->sock, new_file_fd(w->file),
-		native_records_fd(w->native) };
+	const struct porter_places *p = w->places;
+	int records[] = { p->native != NULL ? native_records_fd(p->native) :
+		-1, p->instances };
+	int keep[] = { w->sock, new_file_fd(w->file), records[0],
+		records[1] };
 	struct err err = { 0 };
 
 	(void)prctl(PR_SET_NAME, "vtpmd-porter");
@@ -91,9 +100,9 @@ run(const struct work *w, const char *directory)
 	 * signals it would get. */
 	(void)prctl(PR_SET_PDEATHSIG, 0);
 	(void)setsid();
-	if (sandbox_descriptors(keep, 3, &err) == 0 &&
-	    sandbox_paths_porter(directory, native_records_fd(w->native),
-	    &err) == 0 && sandbox_syscalls_porter(&err) == 0)
+	if (sandbox_descriptors(keep, 4, &err) == 0 &&
+	    sandbox_paths_porter(p->file, records, 2, &err) == 0 &&
+	    sandbox_syscalls_porter(&err) == 0)
 		while (serve_one(w))
 			;
 	new_file_free(w->file);
@@ -101,10 +110,10 @@ run(const struct work *w, const char *directory)
 }
 
 int
-porter_start(struct porter *p, struct new_file *f, const char *directory,
-    const struct native *n, struct err *err)
+porter_start(struct porter *p, struct new_file *f,
+    const struct porter_places *places, struct err *err)
 {
-	struct work w = { .file = f, .native = n };
+	struct work w = { .file = f, .places = places };
 	int ends[2], rc = 0;
 
 	p->sock = -1;
@@ -118,7 +127,7 @@ porter_start(struct porter *p, struct new_file *f, const char *directory,
 	if (p->pid == 0) {
 		/* Or its own copy would keep it from seeing the end. */
 		close(ends[0]);
-		run(&w, directory);
+		run(&w);
 	}
 	close(ends[1]);
 	if (p->pid < 0) {
@@ -167,6 +176,13 @@ porter_record(const struct porter *p, const uint8_t uuid[UUID_SIZE],
     bool make, uint64_t epoch, int *fd, struct err *err)
 {
 	return ask(p, make ? MAKE : LOOK, uuid, epoch, fd, err);
+}
+
+int
+porter_instance(const struct porter *p, const uint8_t uuid[UUID_SIZE],
+    int *fd, struct err *err)
+{
+	return ask(p, INSTANCE, uuid, 0, fd, err);
 }
 
 int

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A process beside the monitor of a vTPM whose file is yet to be made. The
- * monitor can reach no path, and parses what comes; this one reaches two
+ * monitor can reach no path, and parses what comes; this one reaches three
  * directories, and does three things: it gives the new file its name, takes
- * that away again, and opens or makes a VM's freshness record. It ends with its
- * monitor, and what has no name by then is removed.
+ * that away again, and opens or makes a VM's freshness record, of this host's or
+ * of what it is to the trust authority. It ends with its monitor, and what has no name by then is removed.
  */
 #ifndef VTPM_PORTER_H
 #define VTPM_PORTER_H
@@ -23,12 +23,22 @@ struct porter {
 	pid_t pid;
 };
 
-/* Takes f in any case. directory: of the file. */
-int porter_start(struct porter *p, struct new_file *f, const char *directory,
-    const struct native *n, struct err *err);
+/* Which directories it reaches. */
+struct porter_places {
+	const char *file;		/* the new file's */
+	const struct native *native;	/* of records; NULL: none */
+	int instances;			/* freshness-instance.h; -1: none */
+};
+
+/* Takes f in any case. */
+int porter_start(struct porter *p, struct new_file *f,
+    const struct porter_places *places, struct err *err);
 /* freshness_record_fd. */
 int porter_record(const struct porter *p, const uint8_t uuid[UUID_SIZE],
     bool make, uint64_t epoch, int *fd, struct err *err);
+/* freshness_instance_open. */
+int porter_instance(const struct porter *p, const uint8_t uuid[UUID_SIZE],
+    int *fd, struct err *err);
 /* new_file_finish, new_file_unname. */
 int porter_name(const struct porter *p, struct err *err);
 void porter_unname(const struct porter *p);

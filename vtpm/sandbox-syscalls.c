@@ -63,9 +63,9 @@ static const int monitor_only[] = {
 
 /* Names: of the new file, of a record. */
 static const int porter_only[] = {
-	SYS_openat, SYS_linkat, SYS_unlinkat,
+	SYS_openat, SYS_linkat, SYS_unlinkat, SYS_renameat, SYS_renameat2,
 #ifdef SYS_link
-	SYS_link, SYS_unlink,		/* old architectures' */
+	SYS_link, SYS_unlink, SYS_rename,	/* old architectures' */
 #endif
 	SYS_fsync, SYS_fchown, SYS_geteuid,
 };

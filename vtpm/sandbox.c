@@ -221,17 +221,21 @@ out:
 }
 
 int
-sandbox_paths_porter(const char *directory, int records, struct err *err)
+sandbox_paths_porter(const char *directory, const int *records, size_t n,
+    struct err *err)
 {
 	int set, rc;
 
 	if ((rc = make_rules(&set, err)) < 0 || set < 0)
 		return rc;
-	if ((rc = allow_path(set, directory, LANDLOCK_READ_DIR |
-	    LANDLOCK_MAKE_REG | LANDLOCK_REMOVE_FILE, err)) == 0 &&
-	    (rc = allow_beneath(set, records, LANDLOCK_READ_FILE |
-	    LANDLOCK_WRITE_FILE | LANDLOCK_MAKE_REG | LANDLOCK_REMOVE_FILE,
-	    err)) == 0)
+	rc = allow_path(set, directory, LANDLOCK_READ_DIR |
+	    LANDLOCK_MAKE_REG | LANDLOCK_REMOVE_FILE, err);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (records[i] >= 0)
+			rc = allow_beneath(set, records[i],
+			    LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE |
+			    LANDLOCK_MAKE_REG | LANDLOCK_REMOVE_FILE, err);
+	if (rc == 0)
 		rc = enter_rules(set, err);
 	close(set);
 	return rc;
@@ -256,10 +260,12 @@ sandbox_paths_supervisor(const int *remove_in, size_t n, struct err *err)
 }
 
 int
-sandbox_paths_porter(const char *directory, int records, struct err *err)
+sandbox_paths_porter(const char *directory, const int *records, size_t n,
+    struct err *err)
 {
 	(void)directory;
 	(void)records;
+	(void)n;
 	(void)err;
 	return 0;
 }

@@ -27,9 +27,10 @@ int sandbox_paths(struct err *err);
  * descriptors (-1s are passed over) names may be removed. */
 int sandbox_paths_supervisor(const int *remove_in, size_t n, struct err *err);
 
-/* The same, but in directory a file may get a name and lose it, and in the one
- * behind records files may be opened and made. */
-int sandbox_paths_porter(const char *directory, int records, struct err *err);
+/* The same, but in directory a file may get a name and lose it, and in the n
+ * behind records (-1s are passed over) files may be opened and made. */
+int sandbox_paths_porter(const char *directory, const int *records, size_t n,
+    struct err *err);
 
 /* seccomp allow lists. The worker dies of anything else (SIGSYS); the monitor,
  * which must survive a library that tries something new, gets EPERM. */

@@ -24,8 +24,15 @@ enum storage_hold {
 };
 
 /* While hold is STORAGE_ARRIVING. nv is one that has no name yet; it is of a VM
- * once formatted, and before that of none. */
+ * once formatted, and before that of none, or the older file that is replaced.
+ * Where a file is waited for that the trust authority keeps the record of, all is
+ * ready for that. */
 struct storage_arrival {
+	struct freshness *authority;	/* by which a VM may come; or NULL */
+	int instances;			/* of that; -1: none */
+	uint64_t granted;		/* by that; 0: it does not come so */
+	bool replaces;			/* an older file */
+	bool room;			/* a file was formatted already */
 	struct porter porter;
 	const struct protector_ops *protector;
 	struct secret *passphrase;	/* of that; or NULL */
@@ -59,6 +66,9 @@ struct storage {
 	uint64_t raise_to;	/* the file's epoch, with the next state */
 	bool moved;		/* it was used elsewhere, and that was told */
 	bool allow_restore;
+	struct authority_move move;	/* of a VM of the authority's */
+	bool apart;		/* what came is in a file that was made of it,
+				 * and the offerer has another */
 	bool waits;		/* it was begun by storage_open_waiting, and no
 				 * command has run since */
 	bool known;		/* what came is what the note names, and so the
@@ -85,8 +95,9 @@ int storage_write_note(struct storage *s, struct err *err);
  * brings back the file without the note, which is as whole. */
 int storage_write_note_unsynced(struct storage *s, struct err *err);
 /* What was claimed and not used goes back to whoever offered it: before the file
- * is released. A failure is logged. */
-void storage_offer_again(struct storage *s);
+ * is released. A failure is logged. True: he has a file of his own, and this one
+ * is nobody's any more. */
+bool storage_offer_again(struct storage *s);
 /* A file that was lent and taken by nobody is closed; a failure is logged. */
 void storage_end_loan(struct storage *s);
 /* One that holds nothing; NULL: out of memory. */
@@ -118,11 +129,19 @@ int storage_unseal(struct storage *s, const void *bytes, size_t size,
 int storage_open_arriving(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
     struct agent *agent, struct err *err);
+/* A file is waited for that the trust authority keeps the record of: its VM may
+ * also come without it, from where it went on since. A failure is logged; then it
+ * cannot. */
+void storage_prepare_arrival(struct storage *s, const char *path,
+    const struct config *config);
+/* It does so. */
+void storage_arrive(struct storage *s);
 /* storage_open_blob while arriving. */
 int storage_arrival_open_blob(struct storage *s, const void *bytes,
     size_t size, struct envelope *e, struct secret **state, struct err *err);
 /* What came was refused. */
 void storage_arrival_forget(struct storage *s);
+/* There is nothing to come that way any more. */
 void storage_arrival_free(struct storage *s);
 int storage_not_arrived(struct err *err);
 

@@ -86,6 +86,46 @@ send_keks(const struct storage *s, const struct migrate_table *t,
 	return 0;
 }
 
+/* K that was had to open the file is not asked for again; where that was done
+ * otherwise, or by another process, it is, once. */
+static int
+authority_kek(struct storage *s, struct envelope_kek *kek, struct err *err)
+{
+	const struct nvram_header *h = nvram_header(s->nv);
+	struct agent_bytes wrapped = { NULL, 0 };
+	size_t i = 0;
+	int rc;
+
+	while (i < h->n_protectors &&
+	    h->protectors[i].kind != PROTECTOR_AUTHORITY)
+		i++;
+	if (i == h->n_protectors)
+		return ERR_NOTFOUND;
+	if ((rc = authority_wrapped(&h->protectors[i], &wrapped, err)) < 0)
+		return rc;
+	if (wrapped.size > sizeof(kek->params))
+		return err_set(err, ERR_UNSUPPORTED, "the authority's wrapped "
+		    "key of %zu bytes does not fit a session", wrapped.size);
+	if ((rc = authority_move_get(&s->move, s->agent, h->uuid, &wrapped,
+	    AGENT_TIME_RUNNING, err)) < 0)
+		return rc;
+	kek->protector = ENVELOPE_BY_AUTHORITY;
+	memcpy(kek->id, h->uuid, sizeof(kek->id));
+	memcpy(kek->params, wrapped.data, wrapped.size);
+	kek->params_size = wrapped.size;
+	memcpy(kek->key, secret_bytes(s->move.key), sizeof(kek->key));
+	return 0;
+}
+
+/* Who has the file can still take it. */
+static void
+tell_unsealed(const struct err *why)
+{
+	log_event(LOG_LEVEL_WARNING, "migration.unsealed", "reason=\"%s\" "
+	    "consequence=\"no host without this file can take the state\"",
+	    why->text);
+}
+
 int
 storage_keks(struct storage *s,
     struct envelope_kek keks[ENVELOPE_PROTECTORS_MAX], size_t *n,
@@ -98,18 +138,20 @@ storage_keks(struct storage *s,
 	if ((rc = file_kek(s, &keks[0], err)) < 0)
 		return rc;
 	*n = 1;
-	if (s->keys_fd < 0)
+	if ((rc = authority_kek(s, &keks[1], &why)) == 0)
+		*n = 2;
+	else if (rc != ERR_NOTFOUND)
+		tell_unsealed(&why);
+	/* Hosts that people trust are none that the authority may not. */
+	if (rc != ERR_NOTFOUND || s->keys_fd < 0)
 		return 0;
 	rc = migrate_table_read(s->keys_fd, s->keys_key, &t, &why);
 	if (rc == 0 && t.private != NULL)
 		rc = send_keks(s, &t, keks + 1, note, &why);
 	*n += note->n_hosts;
 	migrate_table_reset(&t);
-	/* Who has the file can still take it. */
 	if (rc < 0)
-		log_event(LOG_LEVEL_WARNING, "migration.unsealed", "reason="
-		    "\"%s\" consequence=\"no host without this file can take "
-		    "the state\"", why.text);
+		tell_unsealed(&why);
 	return 0;
 }
 
@@ -166,6 +208,28 @@ recipient_kek(const struct find *f, struct envelope_kek *kek,
 	return rc;
 }
 
+/* Only where it may come so: from who shares the file it comes by that. */
+static int
+given_kek(const struct find *f, struct envelope_kek *kek, struct err *err)
+{
+	const struct agent_bytes wrapped = { kek->params, kek->params_size };
+	struct storage *s = f->s;
+	struct err why = { 0 };
+	int rc;
+
+	if (s->arrival.authority == NULL)
+		return ERR_NOTFOUND;
+	if (wrapped.size == 0 ||
+	    memcmp(kek->id, f->uuid, sizeof(kek->id)) != 0)
+		return err_set(err, ERR_FORMAT, "the authority's part names "
+		    "another VM, or no key");
+	if ((rc = authority_move_get(&s->move, s->agent, f->uuid, &wrapped,
+	    AGENT_TIME_CLOSE, &why)) < 0)
+		return err_set(err, rc, "%s", why.text);
+	memcpy(kek->key, secret_bytes(s->move.key), sizeof(kek->key));
+	return 0;
+}
+
 static int
 find_kek(void *arg, struct envelope_kek *kek, struct err *err)
 {
@@ -173,6 +237,8 @@ find_kek(void *arg, struct envelope_kek *kek, struct err *err)
 
 	if (kek->protector == ENVELOPE_BY_RECIPIENT)
 		return recipient_kek(f, kek, err);
+	if (kek->protector == ENVELOPE_BY_AUTHORITY)
+		return given_kek(f, kek, err);
 	if (kek->protector != ENVELOPE_BY_FILE || kek->params_size != 0 ||
 	    f->s->hold == STORAGE_ARRIVING ||
 	    memcmp(kek->id, nvram_header(f->s->nv)->dek_id,

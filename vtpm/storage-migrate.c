@@ -140,9 +140,10 @@ give(struct storage *s, enum storage_hold hold)
 {
 	struct err err = { 0 };
 
-	if (s->hold != STORAGE_OWNED || s->fenced)
+	/* A file that was made of what came is no source's: it stays. */
+	if (s->hold != STORAGE_OWNED || s->fenced || s->apart)
 		return;
-	storage_offer_again(s);
+	(void)storage_offer_again(s);
 	if (nvram_release(s->nv, &err) < 0) {
 		log_warning("the file is kept while the state travels: %s",
 		    err.text);
@@ -196,17 +197,22 @@ storage_end_loan(struct storage *s)
 		    err.text);
 }
 
-void
+bool
 storage_offer_again(struct storage *s)
 {
 	struct err err = { 0 };
+	int rc;
 
 	if (!s->waits || !s->noted || s->note.what != NOTE_HANDED_OUT ||
 	    !nvram_wants_authority(s->nv))
-		return;
-	if (nvram_offer(s->nv, s->note.session, &err) < 0)
+		return false;
+	rc = s->apart ? freshness_authority_give_back(s->freshness,
+	    s->note.epoch, s->note.session, &err) :
+	    nvram_offer(s->nv, s->note.session, &err);
+	if (rc < 0)
 		log_warning("the state that came cannot be given back to its "
 		    "source: %s", err.text);
+	return s->apart;
 }
 
 void
@@ -373,7 +379,8 @@ storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 	}
 	if ((rc = storage_own(s, wait_ms, err)) < 0)
 		return rc;
-	s->waits = false;
+	s->waits = s->apart = false;
+	storage_arrival_free(s);
 	s->floor = nvram_header(s->nv)->epoch;
 	if (!s->noted)
 		return 0;
@@ -519,6 +526,12 @@ storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
 	    (rc = storage_unseal(s, bytes, size, nvram_header(s->nv)->uuid, e,
 	    &by, state, err)) < 0)
 		return rc;
+	if (by.protector == ENVELOPE_BY_AUTHORITY) {
+		secret_free(*state);
+		storage_arrive(s);
+		return storage_arrival_open_blob(s, bytes, size, e, state,
+		    err);
+	}
 	if ((rc = judge(s, e, &by, err)) < 0) {
 		secret_free(*state);
 		*state = NULL;
@@ -571,6 +584,8 @@ storage_open_waiting(struct storage **out, const char *path,
 		storage_free(s);
 		return rc;
 	}
+	if (nvram_wants_authority(s->nv))
+		storage_prepare_arrival(s, path, config);
 	*out = s;
 	return 0;
 }

@@ -49,7 +49,7 @@ storage_new(struct agent *agent)
 		return NULL;
 	s->agent = agent;
 	s->keys_fd = -1;
-	s->arrival.record = -1;
+	s->arrival.record = s->arrival.store = s->arrival.instances = -1;
 	s->arrival.porter.sock = -1;
 	return s;
 }
@@ -125,7 +125,7 @@ storage_unlock(struct storage *s, const struct config *config,
 {
 	struct native_config native = config_native(config);
 	struct protector_creds creds = { .passphrase = passphrase,
-		.agent = s->agent };
+		.agent = s->agent, .move = &s->move };
 	int rc;
 
 	if ((rc = open_native(s, &native, passphrase != NULL ||
@@ -196,6 +196,7 @@ storage_free(struct storage *s)
 		return;
 	storage_arrival_free(s);
 	storage_keys_close(s);
+	authority_move_reset(&s->move);
 	nvram_close(s->nv);
 	freshness_free(s->freshness);
 	native_free(s->native);
@@ -216,8 +217,8 @@ storage_close(struct storage *s, struct err *err)
 		rc = storage_own(s, 0, err);
 	/* The record is another's, and so is the end. */
 	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0) {
-		storage_offer_again(s);
-		rc = nvram_release(s->nv, err);
+		if (!storage_offer_again(s))
+			rc = nvram_release(s->nv, err);
 	}
 	storage_abandon(s);
 	return rc;
