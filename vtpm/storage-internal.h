@@ -107,6 +107,11 @@ void storage_free(struct storage *s);
 /* ERR_STALE where the note says that the state went to other hosts. */
 int storage_check_sent(const struct storage *s, struct err *err);
 
+/* Whether the state that came, in a file that is held, may be taken; it is owned
+ * where that takes an owner. */
+int storage_judge(struct storage *s, const struct envelope *e,
+    const struct envelope_kek *by, struct err *err);
+
 /* -- storage-keys.c: what wraps a session's key -- */
 
 /* Gets this host's migration keys ready; without them states go to and come
