@@ -83,6 +83,8 @@ struct storage {
 	time_t looked;		/* for its name, CLOCK_MONOTONIC seconds */
 };
 
+/* ERR_STALE where the VM is another's: asked before anything is written. */
+int storage_check_fence(struct storage *s, struct err *err);
 /* Native key, DEK, freshness provider, for an nv that is open. */
 int storage_unlock(struct storage *s, const struct config *config,
     const struct secret *passphrase, struct err *err);
