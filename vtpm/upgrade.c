@@ -81,6 +81,9 @@ why_not(const struct monitor *m, uint32_t *result)
 		return "the vTPM is ending";
 	if (m->state_set)
 		return "a state was brought in and waits for its INIT";
+	if (storage_moves(m->storage))
+		return "the state was handed out, or is awaited, and the VM "
+		    "has not run since; try again";
 	*result = TPM_RETRY;
 	if (m->resuming)
 		return "a worker is being replaced; try again";
