@@ -204,6 +204,13 @@ storage_header(const struct storage *s)
 }
 
 bool
+storage_moves(const struct storage *s)
+{
+	(void)s;
+	return fail_now();
+}
+
+bool
 storage_look(struct storage *s)
 {
 	(void)s;
