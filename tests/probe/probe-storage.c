@@ -114,6 +114,13 @@ storage_look(struct storage *s)
 }
 
 bool
+storage_moves(const struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
+bool
 storage_fenced(struct storage *s)
 {
 	(void)s;
