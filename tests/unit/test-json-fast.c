@@ -176,7 +176,8 @@ faults(void)
 }
 
 /* What is put aside for a text is as large as that, not as what is left: of
- * blocks too large for the heap each is a mapping, and its first page a fault. */
+ * blocks too large for the heap each is a mapping, and its first page a
+ * fault. */
 Test(json_fast, many_texts_with_escapes)
 {
 	enum { COUNT = 200000, EACH = 5 };
