@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -80,7 +81,8 @@ log_open(const char *target, const char *ident, enum log_level level,
 	}
 	if (state.inherited)
 		return 0;
-	fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
+	fd = strncmp(target, "fd:", 3) == 0 ?
+	    fcntl(atoi(target + 3), F_DUPFD_CLOEXEC, 3) : open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
 	    O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return err_sys(err, errno, "cannot open the log file %s",

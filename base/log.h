@@ -12,7 +12,7 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO,
 	LOG_LEVEL_DEBUG };
 
-/* Where lines go: "-" or NULL standard error, "syslog", or a file's path
+/* Where lines go: "-" or NULL standard error, "syslog", "fd:N", or a file's path
  * (opened for append, mode 0640, made if missing). ident is the program's
  * name. Returns 0 or a negative code; until the first call lines go to
  * standard error at level info. */

@@ -240,7 +240,7 @@ int nvram_release(struct nvram *nv, struct err *err);
 bool nvram_lend(struct nvram *nv);
 /* Later, and without the lock: what nvram_release would have done, unless
  * somebody has taken the file meanwhile. Nothing where it was not lent. After a
- * failure it can be repeated. */
+ * failure it can be repeated; if that was the file's, it stays open. */
 int nvram_end_loan(struct nvram *nv, struct err *err);
 
 /* A file that is in use goes from one process to another that gets *fd (lent

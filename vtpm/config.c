@@ -49,6 +49,17 @@ set_user(void *into, const struct keyfile_key *key, const char *value,
 	return keyfile_set_text(into, key, value, err);
 }
 
+static int
+set_protector(void *into, const struct keyfile_key *key, const char *value,
+    struct err *err)
+{
+	if (strcmp(value, "native") != 0 && strcmp(value, "authority") != 0 &&
+	    strncmp(value, "authority:", 10) != 0)
+		return err_set(err, ERR_USAGE, "protector is 'native', "
+		    "'authority' or 'authority:GROUP'");
+	return keyfile_set_text(into, key, value, err);
+}
+
 #define TEXT(field) offsetof(struct config, field), \
 	sizeof(((struct config *)NULL)->field), 0, 0, false
 #define OTHER 0, 0, 0, 0, false
@@ -61,6 +72,8 @@ static const struct keyfile_key keys[] = {
 	{ "authority", "socket", keyfile_set_path, TEXT(agent) },
 	{ "migration", "allow_restore", keyfile_set_flag,
 	    TEXT(allow_restore) },
+	{ "swtpm", "protector", set_protector, TEXT(swtpm_protector) },
+	{ "swtpm", "import", keyfile_set_flag, TEXT(swtpm_import) },
 	{ "vtpmd", "user", set_user, TEXT(user) },
 	{ "vtpmd", "log", keyfile_set_text, TEXT(log) },
 	{ "vtpmd", "log_level", keyfile_set_log_level,

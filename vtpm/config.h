@@ -31,6 +31,9 @@ struct config {
 	char user[64];			/* [vtpmd] user; empty: choose */
 	char log[PATH_MAX];		/* [vtpmd] log; empty: stderr */
 	enum log_level log_level;
+	/* For the programs in swtpm's place. */
+	char swtpm_protector[128];	/* of a new file; empty: native */
+	bool swtpm_import;		/* take in swtpm's own state */
 };
 
 /* file NULL: SYSCONFDIR/vtpmd/vtpmd.conf where it exists, else defaults; a

@@ -205,6 +205,8 @@ run_set_locality(struct monitor *m, struct client *c, struct buf *request)
 	uint8_t locality;
 
 	buf_get_u8(request, &locality);
+	if (locality > m->locality_max)
+		return control_answer(c, TPM_BAD_LOCALITY);
 	return order_plain(m, c, ORDER_SET_LOCALITY, locality, result_done);
 }
 

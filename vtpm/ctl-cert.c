@@ -120,7 +120,7 @@ static const char *nv_text, *which;
 static bool der, chain;
 
 static const struct ctl_option export_options[] = {
-	{ "ek", "WHICH", "rsa (default), ecc, rsa2048, p384, p256 or "
+	{ "ek", "WHICH", "rsa (default), ecc, rsa2048, rsa3072, p384, p256 or "
 	    "platform", &which, NULL },
 	{ "nv", "INDEX", "the certificate in this NV index instead",
 	    &nv_text, NULL },
@@ -143,7 +143,7 @@ kind_matches(const char *kind, const char *wanted)
 static int
 check_options(uint32_t *index, struct err *err)
 {
-	static const char *const known[] = { "rsa", "ecc", "rsa2048", "p384",
+	static const char *const known[] = { "rsa", "ecc", "rsa2048", "rsa3072", "p384",
 		"p256", "platform" };
 	unsigned long n;
 	char *end;
@@ -169,7 +169,7 @@ check_options(uint32_t *index, struct err *err)
 		if (strcmp(known[i], which) == 0)
 			return 0;
 	return err_set(err, ERR_USAGE, "there is no EK '%s': choose from rsa, "
-	    "ecc, rsa2048, p384, p256, platform", which);
+	    "ecc, rsa2048, rsa3072, p384, p256, platform", which);
 }
 
 static const struct tpm_cert *

@@ -17,9 +17,9 @@ static const struct ctl_option options[] = {
 	    "passphrase:fd=N, authority[:GROUP]", &protector, NULL },
 	{ "pcr-banks", "LIST", "active banks: sha1, sha256 (default), sha384, "
 	    "sha512", &banks, NULL },
-	{ "ek", "LIST", "endorsement keys: rsa2048, p384, p256 (default "
-	    "rsa2048,p384)", &eks, NULL },
-	{ "srk", "KEY", "storage root key: rsa2048 (default) or p256", &srk,
+	{ "ek", "LIST", "endorsement keys: rsa2048, rsa3072, p384, p256 (default "
+	    "rsa2048,p384), or none", &eks, NULL },
+	{ "srk", "KEY", "storage root key: rsa2048 (default), p256 or none", &srk,
 	    NULL },
 	{ 0 },
 };
@@ -84,7 +84,7 @@ static json_t *
 describe(const char *path, const struct manufacture_plan *plan,
     const struct protector_ops *ops, const struct nvram_record *record)
 {
-	json_t *bank_list = json_array(), *ek_list = json_array();
+	json_t *bank_list = json_array(), *ek_list = json_array(), *srk_made;
 	char handle[16], index[16];
 
 	for (size_t i = 0; i < plan->n_banks; i++)
@@ -99,12 +99,17 @@ describe(const char *path, const struct manufacture_plan *plan,
 		    "key", plan->eks[i]->name, "handle", handle,
 		    "certificate", index));
 	}
-	snprintf(handle, sizeof(handle), "0x%08x", plan->srk->handle);
-	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:{s:s, s:s}, s:I}",
+	srk_made = json_null();
+	if (plan->srk != NULL) {
+		snprintf(handle, sizeof(handle), "0x%08x", plan->srk->handle);
+		srk_made = json_pack("{s:s, s:s}", "key", plan->srk->name,
+		    "handle", handle);
+	}
+	return json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:I}",
 	    "file", ctl_json_text(path), "uuid", ctl_json_uuid(plan->uuid),
 	    "name", vm_name != NULL ? vm_name : "", "protector", ops->name,
 	    "pcr_banks", bank_list, "eks", ek_list,
-	    "srk", "key", plan->srk->name, "handle", handle,
+	    "srk", srk_made,
 	    "state_size", (json_int_t)record->size);
 }
 
@@ -131,8 +136,8 @@ print(const json_t *c)
 	print_names(json_object_get(c, "pcr_banks"), NULL);
 	printf("  EKs        ");
 	print_names(json_object_get(c, "eks"), "key");
-	printf("  SRK        %s\n", ctl_text(json_object_get(c, "srk"),
-	    "key"));
+	printf("  SRK        %s\n", json_is_null(json_object_get(c, "srk")) ?
+	    "" : ctl_text(json_object_get(c, "srk"), "key"));
 }
 
 static int
@@ -143,7 +148,7 @@ make_state(struct ctl *ctl, const struct manufacture_plan *plan,
 	struct ek_ca *ca = NULL;
 	int rc;
 
-	if (plan->certify != NULL)
+	if (plan->certify != NULL || plan->n_eks == 0)
 		return manufacture(plan, NULL, state, err);
 	if ((rc = ek_ca_open(&ca, &native, true, err)) < 0)
 		return rc;

@@ -96,6 +96,17 @@ judge_freshness(const struct ctl *ctl, const struct nvram *nv,
 	return rc;
 }
 
+static json_t *
+size_of(const struct nvram *nv, enum nvram_kind kind)
+{
+	const uint8_t *state;
+	size_t size;
+
+	if (nvram_get(nv, kind, &state, &size, NULL) < 0)
+		size = 0;
+	return json_integer((json_int_t)size);
+}
+
 static int
 run(struct ctl *ctl, struct err *err)
 {
@@ -108,11 +119,13 @@ run(struct ctl *ctl, struct err *err)
 		return rc;
 	report = nvram_report(nv);
 	rc = judge_freshness(ctl, nv, &verdict, err);
-	printed = ctl_print(ctl, json_pack("{s:o, s:o, s:o, s:o, s:s, s:s}",
+	printed = ctl_print(ctl, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s}",
 	    "file", ctl_json_text(ctl->operands[0]),
 	    "uuid", ctl_json_uuid(nvram_header(nv)->uuid),
 	    "superblocks", describe_areas(report->superblock, false),
 	    "slots", describe_areas(report->slot, true),
+	    "permanent_size", size_of(nv, NVRAM_PERMANENT),
+	    "volatile_size", size_of(nv, NVRAM_VOLATILE),
 	    "freshness", verdict,
 	    "freshness_code", err_name(rc)), print, rc == 0 ? err : NULL);
 	nvram_close(nv);

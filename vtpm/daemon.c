@@ -67,6 +67,20 @@ daemon_ready(int ready, struct err *err)
 	return 0;
 }
 
+static int
+write_to_fd(const char *number, struct err *err)
+{
+	int fd = (int)strtol(number, NULL, 10), n, rc = 0;
+	char text[32];
+
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (fdio_write(fd, text, (size_t)n) < 0)
+		rc = err_sys(err, errno, "cannot write the pid to descriptor "
+		    "%d", fd);
+	close(fd);
+	return rc;
+}
+
 int
 pid_file_write(struct pid_file *p, const char *path, struct err *err)
 {
@@ -77,6 +91,8 @@ pid_file_write(struct pid_file *p, const char *path, struct err *err)
 	int fd = -1, n, rc = 0;
 
 	p->dir = -1;
+	if (strncmp(path, "fd:", 3) == 0)
+		return write_to_fd(path + 3, err);
 	if (path_size > sizeof(copy) || name_size > sizeof(p->name))
 		return err_set(err, ERR_USAGE, "the pid file's name is too "
 		    "long");

@@ -19,7 +19,8 @@ struct pid_file {
 	int dir;	/* -1: none */
 };
 
-/* Writes this process's pid to path, whole or not at all. */
+/* Writes this process's pid to path, whole or not at all; or, of "fd:N", into
+ * that descriptor, which it closes. */
 int pid_file_write(struct pid_file *p, const char *path, struct err *err);
 /* Takes the name only: the file is there and p->dir set. */
 void pid_file_name(struct pid_file *p, const char *path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The control socket: "unix:PATH[,mode=0600]". */
+/* Where vtpmd listens: "unix:PATH[,mode=0600][,uid=N][,gid=N]", "tcp:HOST:PORT"
+ * with HOST an address, "fd:N" a socket that listens already. */
 #ifndef VTPM_LISTEN_H
 #define VTPM_LISTEN_H
 
@@ -11,15 +12,19 @@
 #include "base/err.h"
 
 struct listen_address {
+	enum { LISTEN_NOWHERE, LISTEN_UNIX, LISTEN_TCP, LISTEN_FD } kind;
+	/* Of a TCP socket the address, of a descriptor its number. */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	mode_t mode;
+	uid_t uid;		/* (uid_t)-1, (gid_t)-1: as they come */
+	gid_t gid;
 };
 
-/* ERR_USAGE for anything else. */
+/* ERR_USAGE for anything else. NULL is nowhere. */
 int listen_parse(struct listen_address *a, const char *text, struct err *err);
 /* Makes the socket, non-blocking. One that a dead process left behind is
- * replaced; a live one is ERR_BUSY. *dir is a descriptor of the directory it lies in, for
- * listen_remove. */
+ * replaced; a live one is ERR_BUSY. *dir is a descriptor of the directory it lies
+ * in, for listen_remove; -1 where there is nothing to remove. */
 int listen_open(const struct listen_address *a, int *fd, int *dir,
     struct err *err);
 /* A second one that is found by the process id alone, where the other's name is

@@ -53,7 +53,7 @@ add_ek(struct manufacture_plan *plan, const char *name, struct err *err)
 
 	if (t == NULL)
 		return err_set(err, ERR_USAGE, "there is no EK '%s': choose "
-		    "from rsa2048, p384, p256", name);
+		    "from rsa2048, rsa3072, p384, p256, or none", name);
 	for (size_t i = 0; i < plan->n_eks; i++)
 		if (plan->eks[i] == t)
 			return err_set(err, ERR_USAGE,
@@ -99,6 +99,8 @@ manufacture_parse_eks(struct manufacture_plan *plan, const char *list,
     struct err *err)
 {
 	plan->n_eks = 0;
+	if (strcmp(list, "none") == 0)
+		return 0;
 	return each_item(plan, list, add_ek, err);
 }
 
@@ -106,8 +108,11 @@ int
 manufacture_parse_srk(struct manufacture_plan *plan, const char *name,
     struct err *err)
 {
+	plan->srk = NULL;
+	if (strcmp(name, "none") == 0)
+		return 0;
 	if ((plan->srk = tpm_template_srk(name)) == NULL)
 		return err_set(err, ERR_USAGE, "there is no SRK '%s': choose "
-		    "from rsa2048, p256", name);
+		    "from rsa2048, p256, none", name);
 	return 0;
 }

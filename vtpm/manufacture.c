@@ -193,10 +193,11 @@ make_all(struct maker *m, struct err *err)
 			return rc;
 	/* Nobody but the host's CA makes one, and it does not vouch for a VM
 	 * of the authority, which any host of its group may have. */
-	if (m->ca != NULL && (rc = make_platform_cert(m, err)) < 0)
+	if (m->ca != NULL && m->plan->n_eks > 0 &&
+	    (rc = make_platform_cert(m, err)) < 0)
 		return rc;
-	rc = make_key(TPM_RH_OWNER, m->plan->srk, &primary, &key, err);
-	if (rc < 0)
+	if (m->plan->srk != NULL && (rc = make_key(TPM_RH_OWNER,
+	    m->plan->srk, &primary, &key, err)) < 0)
 		return err_prefix(err, "making the SRK");
 	if ((rc = tpm2_shutdown_clear(err)) < 0 ||
 	    (rc = tpm_memory_power_cycle(err)) < 0 ||
@@ -214,8 +215,8 @@ manufacture(const struct manufacture_plan *plan, struct ek_ca *ca,
 	const struct secret *made;
 	int rc;
 
-	if (plan->n_eks == 0 || plan->n_banks == 0 || plan->srk == NULL ||
-	    (ca == NULL && plan->certify == NULL))
+	if (plan->n_banks == 0 ||
+	    (plan->n_eks > 0 && ca == NULL && plan->certify == NULL))
 		return err_set(err, ERR_INTERNAL, "nothing to manufacture");
 	if ((rc = tpm_memory_power_on(NULL, 0, err)) < 0)
 		goto out;

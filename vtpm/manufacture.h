@@ -24,7 +24,7 @@
  * Localities. */
 #define PLATFORM_CERT_INDEX 0x01c08000u
 
-#define MANUFACTURE_EKS_MAX 3u
+#define MANUFACTURE_EKS_MAX 4u
 #define MANUFACTURE_BANKS_MAX 8u
 
 /* Who certifies EKs in place of the host's CA. tpm is what the TPM says of
@@ -39,7 +39,7 @@ struct manufacture_plan {
 	const struct tpm_template *eks[MANUFACTURE_EKS_MAX];
 	size_t n_eks;			/* the platform certificate names the
 					 * first one's certificate */
-	const struct tpm_template *srk;
+	const struct tpm_template *srk;	/* NULL: none */
 	uint16_t banks[MANUFACTURE_BANKS_MAX];	/* TPM_ALG_ID */
 	size_t n_banks;
 	manufacture_certify *certify;	/* NULL: the host's CA */
@@ -47,7 +47,7 @@ struct manufacture_plan {
 };
 
 /* "sha256,sha384" to plan->banks; "rsa2048,p384" to plan->eks; "rsa2048" to
- * plan->srk. ERR_USAGE says what there is. */
+ * plan->srk; of the last two also "none". ERR_USAGE says what there is. */
 int manufacture_parse_banks(struct manufacture_plan *plan, const char *list,
     struct err *err);
 int manufacture_parse_eks(struct manufacture_plan *plan, const char *list,
@@ -58,7 +58,7 @@ int manufacture_parse_srk(struct manufacture_plan *plan, const char *name,
 const char *manufacture_bank_name(uint16_t hash);
 
 /* Once per process: libtpms has one TPM. ca may be NULL where plan->certify is
- * set: then there is no platform certificate either. *state is the permanent state, to be
+ * set, or no EK is made: then there is no platform certificate either. *state is the permanent state, to be
  * freed with secret_free. */
 int manufacture(const struct manufacture_plan *plan, struct ek_ca *ca,
     struct secret **state, struct err *err);

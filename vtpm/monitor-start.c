@@ -9,6 +9,7 @@
 #include "vtpm/monitor-start.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -178,7 +179,8 @@ start_anew(const struct monitor_start *s, struct monitor *m, struct err *err)
 	/* Before anybody is told, who may look or unmount. */
 	if (chdir("/") < 0)
 		return err_sys(err, errno, "cannot go to /");
-	log_info("ready on %s as user id %u, worker %d", s->path,
+	log_info("ready on %s as user id %u, worker %d",
+	    s->path[0] != '\0' ? s->path : "a given connection",
 	    (unsigned int)geteuid(), (int)m->worker);
 	if (s->options->daemon && (rc = daemon_detach(err)) < 0)
 		return rc;
@@ -227,6 +229,26 @@ tell_failure(const struct monitor_start *s, const struct err *err)
 	fprintf(stderr, "vtpmd: %s\n", err->text);
 }
 
+/* They have the first places, also in a program that takes over. */
+static int
+take_clients(const struct monitor_start *s, struct monitor *m,
+    struct err *err)
+{
+	m->n_bound = s->options->n_clients;
+	for (size_t i = 0; i < m->n_bound && s->handover < 0; i++) {
+		int fd = s->options->client_fds[i], flags;
+
+		flags = fcntl(fd, F_GETFL);
+		if (flags < 0 ||
+		    fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+			return err_sys(err, errno, "cannot use descriptor %d",
+			    fd);
+		client_init(&m->clients[i], fd);
+	}
+	return 0;
+}
+
 int
 monitor_start(const struct monitor_start *s, int supervisor)
 {
@@ -241,7 +263,10 @@ monitor_start(const struct monitor_start *s, int supervisor)
 	m.listen_pid_fd = s->listen_pid_fd;
 	m.terminate = s->options->terminate;
 	m.channel.memory = s->memory;
-	if ((rc = start(s, &m, &err)) < 0) {
+	if (s->options->reject_locality_4)
+		m.locality_max = 3;
+	if ((rc = take_clients(s, &m, &err)) < 0 ||
+	    (rc = start(s, &m, &err)) < 0) {
 		tell_failure(s, &err);
 		/* What was to be taken over is still the other's. */
 		if (s->handover >= 0)

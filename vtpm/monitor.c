@@ -44,7 +44,8 @@ monitor_init(struct monitor *m)
 	*m = (struct monitor){ .listen_fd = -1, .listen_pid_fd = -1, .signal_fd = -1,
 		.supervisor = -1, .data_fd = -1, .upgrade.sock = -1,
 		.channel = { .orders = -1, .needs = -1 },
-		.look_at = monitor_now() + LOOK_MS, .rest_at = UINT64_MAX };
+		.look_at = monitor_now() + LOOK_MS, .rest_at = UINT64_MAX,
+		.locality_max = 4 };
 	for (size_t i = 0; i < MONITOR_CLIENTS; i++)
 		client_init(&m->clients[i], -1);
 }
@@ -62,6 +63,11 @@ drop_client(struct monitor *m, struct client *c)
 		m->upgrade.client = NULL;
 	control_client_gone(m, c);
 	client_close(c);
+	if ((size_t)(c - m->clients) < m->n_bound) {
+		log_info("ending: the connection that was there at the start "
+		    "has ended");
+		monitor_end(m);
+	}
 }
 
 void

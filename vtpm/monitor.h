@@ -42,6 +42,8 @@ struct monitor {
 				 * UINT64_MAX: no more */
 	uint64_t rest_at;	/* the same: gives back memory then */
 	bool terminate;		/* end when the giver of the data fd goes */
+	size_t n_bound;		/* the first of clients: this ends with each */
+	uint8_t locality_max;
 
 	struct client clients[MONITOR_CLIENTS];
 	int data_fd;		/* QEMU's, kept so that it outlives a worker */

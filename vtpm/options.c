@@ -14,7 +14,11 @@ static const char usage[] =
 "\n"
 "      --nvram FILE         the vTPM's state (make one with vtpmctl create)\n"
 "      --ctrl unix:PATH     control socket for QEMU's -tpmdev emulator;\n"
-"                           ,mode=0600 sets its permissions\n"
+"                           ,mode=0600 ,uid=N ,gid=N set its permissions;\n"
+"                           or tcp:ADDRESS:PORT, or fd:N that listens already\n"
+"      --client-fd N        a control connection that is there already; vtpmd\n"
+"                           ends with it\n"
+"      --reject-locality-4  refuse SET_LOCALITY to locality 4\n"
 "      --passphrase-fd N    read a passphrase for FILE from descriptor N\n"
 "      --state-dir DIR      the host's keys and freshness records\n"
 "      --config FILE        configuration, instead of " SYSCONFDIR
@@ -38,11 +42,14 @@ static const char usage[] =
 enum { OPT_NVRAM = 256, OPT_CTRL, OPT_PASSPHRASE_FD, OPT_STATE_DIR, OPT_CONFIG,
 	OPT_USER, OPT_TERMINATE, OPT_DAEMON, OPT_PID_FILE, OPT_LOG,
 	OPT_LOG_LEVEL, OPT_AGENT, OPT_TRIAL, OPT_TAKE_OVER, OPT_WORKER,
-	OPT_REPORT, OPT_INCOMING, OPT_ALLOW_RESTORE };
+	OPT_REPORT, OPT_INCOMING, OPT_ALLOW_RESTORE, OPT_CLIENT_FD,
+	OPT_REJECT_LOCALITY_4 };
 
 static const struct option long_options[] = {
 	{ "incoming", no_argument, NULL, OPT_INCOMING },
 	{ "allow-restore", no_argument, NULL, OPT_ALLOW_RESTORE },
+	{ "client-fd", required_argument, NULL, OPT_CLIENT_FD },
+	{ "reject-locality-4", no_argument, NULL, OPT_REJECT_LOCALITY_4 },
 	{ "nvram", required_argument, NULL, OPT_NVRAM },
 	{ "ctrl", required_argument, NULL, OPT_CTRL },
 	{ "passphrase-fd", required_argument, NULL, OPT_PASSPHRASE_FD },
@@ -77,6 +84,15 @@ parse_descriptor(const char *text, int *fd, struct err *err)
 	return 0;
 }
 
+static int
+add_client(struct options *o, const char *text, struct err *err)
+{
+	if (o->n_clients == OPTIONS_CLIENTS)
+		return err_set(err, ERR_USAGE, "at most %d --client-fd",
+		    OPTIONS_CLIENTS);
+	return parse_descriptor(text, &o->client_fds[o->n_clients++], err);
+}
+
 int
 options_parse(struct options *o, int argc, char **argv, struct err *err)
 {
@@ -95,6 +111,13 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
 			if (parse_descriptor(optarg, &o->passphrase_fd,
 			    err) < 0)
 				return ERR_USAGE;
+			break;
+		case OPT_CLIENT_FD:
+			if (add_client(o, optarg, err) < 0)
+				return ERR_USAGE;
+			break;
+		case OPT_REJECT_LOCALITY_4:
+			o->reject_locality_4 = true;
 			break;
 		case OPT_STATE_DIR:
 			o->state_dir = optarg;
@@ -160,7 +183,7 @@ options_parse(struct options *o, int argc, char **argv, struct err *err)
 	if (optind < argc)
 		return err_set(err, ERR_USAGE, "'%s' is one word too many",
 		    argv[optind]);
-	if (o->nvram == NULL || o->ctrl == NULL)
+	if (o->nvram == NULL || (o->ctrl == NULL && o->n_clients == 0))
 		return err_set(err, ERR_USAGE, "%s is missing; see vtpmd "
 		    "--help", o->nvram == NULL ? "--nvram FILE" :
 		    "--ctrl unix:PATH");

@@ -4,8 +4,12 @@
 #define VTPM_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
+
+/* Control connections that are there from the start. */
+#define OPTIONS_CLIENTS 2
 
 struct options {
 	const char *nvram, *ctrl, *pid_file, *log, *log_level;
@@ -13,6 +17,9 @@ struct options {
 	const char *state_dir, *config;
 	const char *agent;	/* socket of the host's agent */
 	int passphrase_fd;	/* -1: none */
+	int client_fds[OPTIONS_CLIENTS];	/* n_clients of them */
+	size_t n_clients;
+	bool reject_locality_4;
 	bool daemon, terminate;
 	bool incoming, allow_restore;
 	/* Only between one vtpmd and the next, which it starts to upgrade. */

@@ -50,11 +50,11 @@ static const uint8_t policy_b_sha384[] = {
 	0x0f, 0x9f, 0xc0, 0x00, 0xf3, 0xf8, 0x0e, 0x12,
 };
 
-/* TCG EK Credential Profile v2.5: L-1 (B.3.3), H-3 (B.4.5) and L-2 (B.3.4);
+/* TCG EK Credential Profile v2.5: L-1 (B.3.3), H-3 (B.4.5), H-6 and L-2 (B.3.4);
  * certificate indices by its 2.2.1.4 and 2.2.1.5. Persistent handles: TCG TPM
  * v2.0 Provisioning Guidance 7.8 for the first; the others have none of
  * their own there, so 0x81010000 and the index's low bits, as swtpm has it,
- * for P-384, and Windows' and go-tpm's 0x81010002 for P-256. */
+ * for P-384 and RSA 3072, and Windows' and go-tpm's 0x81010002 for P-256. */
 static const struct tpm_template eks[] = {
 	{ "rsa2048", TPM_ALG_RSA, TPM_ALG_SHA256,
 	    STORAGE_KEY | ADMIN_WITH_POLICY,
@@ -64,6 +64,10 @@ static const struct tpm_template eks[] = {
 	    STORAGE_KEY | ADMIN_WITH_POLICY | USER_WITH_AUTH,
 	    policy_b_sha384, sizeof(policy_b_sha384), 256,
 	    TPM_ECC_NIST_P384, 0, 0x81010016, 0x01c00016 },
+	{ "rsa3072", TPM_ALG_RSA, TPM_ALG_SHA384,
+	    STORAGE_KEY | ADMIN_WITH_POLICY | USER_WITH_AUTH,
+	    policy_b_sha384, sizeof(policy_b_sha384), 256,
+	    3072, 0, 0x8101001c, 0x01c0001c },
 	{ "p256", TPM_ALG_ECC, TPM_ALG_SHA256,
 	    STORAGE_KEY | ADMIN_WITH_POLICY,
 	    policy_a_sha256, sizeof(policy_a_sha256), 128,

@@ -75,6 +75,9 @@ why_not(const struct monitor *m)
 		return "a worker is being replaced; try again";
 	if (m->state_set)
 		return "a state was brought in and waits for its INIT";
+	if (storage_moves(m->storage))
+		return "the state was handed out, or is awaited, and the VM "
+		    "has not run since; try again";
 	return NULL;
 }
 

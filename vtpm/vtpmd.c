@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vtpmd: one virtual TPM 2.0. This file turns options into a listening socket
+ * One virtual TPM 2.0. This file turns options into a listening socket
  * and three processes: this one, the supervisor (supervisor.h), which forks the
  * monitor (monitor-start.c) and, before any secret is known to it, the worker.
  */
@@ -24,6 +24,7 @@
 #include "vtpm/sandbox.h"
 #include "vtpm/supervisor.h"
 #include "vtpm/trial.h"
+#include "vtpm/vtpmd.h"
 
 /* The user that a root-started vtpmd becomes when nobody names one. */
 #define DEFAULT_USER "vtpmd"
@@ -263,6 +264,9 @@ start(struct vtpmd *d, struct err *err)
 	if ((rc = prepare_processes(d, err)) < 0 ||
 	    (rc = supervisor_start(&d->supervisor, err)) < 0)
 		return rc;
+	/* Or nobody else's end would be the last one. */
+	for (size_t i = 0; i < d->options.n_clients; i++)
+		close(d->options.client_fds[i]);
 	if (d->options.passphrase_fd >= 0)
 		close(d->options.passphrase_fd);
 	return confine_supervisor(d, err);
@@ -391,7 +395,7 @@ standard_descriptors_open(void)
 }
 
 int
-main(int argc, char **argv)
+vtpmd_main(int argc, char **argv)
 {
 	static struct vtpmd d = {
 		.listen_fd = -1, .listen_dir = -1, .listen_pid_fd = -1,
