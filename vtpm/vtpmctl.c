@@ -22,6 +22,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_import,
 	&ctl_migrate_check,
 	&ctl_upgrade,
+	&ctl_windows_check,
 	&ctl_agent_status,
 	&ctl_version,
 };
