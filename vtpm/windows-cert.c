@@ -113,8 +113,9 @@ check_extensions(struct windows_cert *c, X509 *x, bool rsa)
 		    TCG_EK_CERTIFICATE);
 	if (X509_check_ca(x) != 0)
 		windows_cert_fault(c, "it is a CA's");
-	if (!(usage & (rsa ? X509v3_KU_KEY_ENCIPHERMENT :
-	    X509v3_KU_KEY_AGREEMENT)))
+	/* All ones stands for no such extension (X509_get_key_usage(3)). */
+	if (usage == UINT32_MAX || !(usage & (rsa ?
+	    X509v3_KU_KEY_ENCIPHERMENT : X509v3_KU_KEY_AGREEMENT)))
 		windows_cert_fault(c, "its key usage is not an EK's");
 	if (X509_cmp_current_time(X509_get0_notBefore(x)) > 0 ||
 	    X509_cmp_current_time(X509_get0_notAfter(x)) < 0)

@@ -57,16 +57,18 @@ find_option(const char *line, ssize_t n, const char *name)
 	return value != NULL && value < line + n ? value : NULL;
 }
 
-/* A path of that process's, seen from here: it may lie in another working
- * directory or mount namespace. Its root cannot be looked at by all, and is
- * none of a name's once it has locked itself up. */
+/* A path of that process's, seen from here, where it may be in another mount
+ * namespace; but not all may look at its root. A relative one means nothing any
+ * more: vtpmd works from "/". */
 static bool
 resolve(const char *pid, const char *path, int length, char out[PATH_MAX])
 {
-	int n = snprintf(out, PATH_MAX, "/proc/%.20s/%s/%.*s", pid,
-	    path[0] == '/' ? "root" : "cwd", length, path);
+	int n;
 
-	if (n < PATH_MAX && path[0] == '/' && access(out, F_OK) < 0)
+	if (path[0] != '/')
+		return false;
+	n = snprintf(out, PATH_MAX, "/proc/%.20s/root%.*s", pid, length, path);
+	if (n < PATH_MAX && access(out, F_OK) < 0)
 		n = snprintf(out, PATH_MAX, "%.*s", length, path);
 	return n < PATH_MAX;
 }
@@ -132,16 +134,16 @@ windows_find(const char *what, struct windows_target *t, struct err *err)
 	if (stat(what, &st) == 0 && S_ISSOCK(st.st_mode)) {
 		if (find_by_socket(&st, t))
 			return 0;
-		return err_set(err, ERR_NOTFOUND, "no vtpmd that can be "
-		    "looked at listens on %s: give its nvram file instead",
-		    what);
+		return err_set(err, ERR_NOTFOUND, "no vtpmd whose "
+		    "command line has whole paths listens on %s: give its "
+		    "nvram file instead", what);
 	}
 	if (is_number(what) && access(what, F_OK) < 0) {
 		if (try_process(what, NULL, t))
 			return 0;
 		return err_set(err, ERR_NOTFOUND, "process %s is not a vtpmd "
-		    "that can be looked at: give its nvram file instead",
-		    what);
+		    "whose command line has whole paths: give its nvram file "
+		    "instead", what);
 	}
 	if (snprintf(t->file, sizeof(t->file), "%s", what) >= PATH_MAX)
 		return err_set(err, ERR_USAGE, "the path is too long");
