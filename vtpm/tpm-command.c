@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "vtpm/exchange.h"
 #include "vtpm/tpm.h"
 
-#define COMMAND_MAX TPM_BUFFER_DEFAULT
 #define PCR_SELECT_SIZE 3u	/* 24 PCRs, PC Client PTP 4.7 */
 
 /* TPM 2.0 Part 2, 6.5.2 */
@@ -25,87 +25,19 @@
 #define TPM_CC_GET_CAPABILITY 0x17au
 
 #define TPM_SU_CLEAR 0x0000u
-#define TPM_RS_PW 0x40000009u
 #define TPM_ALG_SHA256 0x000bu
 #define TPM_CAP_HANDLES 1u
 #define TPM_CAP_PCRS 5u
 #define TPM_CAP_TPM_PROPERTIES 6u
 
-/* One command while it is built, sent and answered. */
-struct command {
-	const char *name;
-	uint8_t bytes[COMMAND_MAX];
-	struct buf out;		/* into bytes */
-	struct buf in;		/* what follows the response's header */
-};
-
-static void
-command_begin(struct command *c, const char *name, uint16_t tag, uint32_t cc)
-{
-	c->name = name;
-	c->out = buf_writer(c->bytes, sizeof(c->bytes));
-	buf_put_u16be(&c->out, tag);
-	buf_put_u32be(&c->out, 0);
-	buf_put_u32be(&c->out, cc);
-}
-
-/* The authorisation area for `count` handles that need one, each the empty
- * password (Part 1, 19.4). */
-static void
-command_put_passwords(struct command *c, unsigned int count)
-{
-	buf_put_u32be(&c->out, count * 9);
-	for (; count > 0; count--) {
-		buf_put_u32be(&c->out, TPM_RS_PW);
-		buf_put_u16be(&c->out, 0);	/* nonce */
-		buf_put_u8(&c->out, 0);		/* session attributes */
-		buf_put_u16be(&c->out, 0);	/* the password */
-	}
-}
-
-static int
-command_malformed(const struct command *c, struct err *err)
-{
-	return err_set(err, ERR_TPM, "%s: the TPM's response is malformed",
-	    c->name);
-}
-
-static int
-command_send(struct command *c, struct err *err)
-{
-	const uint8_t *response;
-	uint32_t size, rc;
-	size_t got;
-	uint16_t tag;
-
-	buf_patch_u32be(&c->out, 2, (uint32_t)c->out.pos);
-	if (!buf_ok(&c->out))
-		return err_set(err, ERR_INTERNAL, "%s does not fit into a "
-		    "command of %u bytes", c->name, COMMAND_MAX);
-	tpm_process(c->bytes, c->out.pos, &response, &got);
-	c->in = buf_reader(response, got);
-	buf_get_u16be(&c->in, &tag);
-	buf_get_u32be(&c->in, &size);
-	if (buf_get_u32be(&c->in, &rc) < 0 || size != got)
-		return command_malformed(c, err);
-	if (rc != TPM_RC_SUCCESS) {
-		err_set(err, ERR_TPM, "%s failed with TPM_RC 0x%03x", c->name,
-		    rc);
-		if (err != NULL)
-			err->sys = rc;
-		return ERR_TPM;
-	}
-	return 0;
-}
-
 static int
 startup_or_shutdown(const char *name, uint32_t cc, struct err *err)
 {
-	struct command c;
+	struct exchange c;
 
-	command_begin(&c, name, TPM_ST_NO_SESSIONS, cc);
+	exchange_begin(&c, name, TPM_ST_NO_SESSIONS, cc);
 	buf_put_u16be(&c.out, TPM_SU_CLEAR);
-	return command_send(&c, err);
+	return exchange_send(&c, err);
 }
 
 int
@@ -122,12 +54,12 @@ tpm2_shutdown_clear(struct err *err)
 
 /* A TPM2B_PUBLIC's inner bytes to a caller's room. */
 static int
-get_public(struct command *c, uint8_t *out, size_t *size, struct err *err)
+get_public(struct exchange *c, uint8_t *out, size_t *size, struct err *err)
 {
 	const uint8_t *bytes;
 
 	if (buf_get_tpm2b(&c->in, &bytes, size) < 0 || *size > TPM_PUBLIC_MAX)
-		return command_malformed(c, err);
+		return exchange_malformed(c, err);
 	memcpy(out, bytes, *size);
 	return 0;
 }
@@ -137,88 +69,88 @@ tpm2_create_primary(uint32_t hierarchy, const uint8_t *template,
     size_t template_size, struct tpm_primary *out, struct err *err)
 {
 	uint32_t parameter_size;
-	struct command c;
+	struct exchange c;
 	int rc;
 
-	command_begin(&c, "TPM2_CreatePrimary", TPM_ST_SESSIONS,
+	exchange_begin(&c, "TPM2_CreatePrimary", TPM_ST_SESSIONS,
 	    TPM_CC_CREATE_PRIMARY);
 	buf_put_u32be(&c.out, hierarchy);
-	command_put_passwords(&c, 1);
+	exchange_passwords(&c, 1);
 	buf_put_u16be(&c.out, 4);	/* TPM2B_SENSITIVE_CREATE: */
 	buf_put_u16be(&c.out, 0);	/* no authorisation value */
 	buf_put_u16be(&c.out, 0);	/* no data */
 	buf_put_tpm2b(&c.out, template, template_size);
 	buf_put_u16be(&c.out, 0);	/* outsideInfo */
 	buf_put_u32be(&c.out, 0);	/* creationPCR */
-	if ((rc = command_send(&c, err)) < 0)
+	if ((rc = exchange_send(&c, err)) < 0)
 		return rc;
 	buf_get_u32be(&c.in, &out->handle);
 	if (buf_get_u32be(&c.in, &parameter_size) < 0)
-		return command_malformed(&c, err);
+		return exchange_malformed(&c, err);
 	return get_public(&c, out->public_area, &out->public_size, err);
 }
 
 int
 tpm2_evict_control(uint32_t object, uint32_t persistent, struct err *err)
 {
-	struct command c;
+	struct exchange c;
 
-	command_begin(&c, "TPM2_EvictControl", TPM_ST_SESSIONS,
+	exchange_begin(&c, "TPM2_EvictControl", TPM_ST_SESSIONS,
 	    TPM_CC_EVICT_CONTROL);
 	buf_put_u32be(&c.out, TPM_RH_OWNER);
 	buf_put_u32be(&c.out, object);
-	command_put_passwords(&c, 1);
+	exchange_passwords(&c, 1);
 	buf_put_u32be(&c.out, persistent);
-	return command_send(&c, err);
+	return exchange_send(&c, err);
 }
 
 int
 tpm2_flush_context(uint32_t handle, struct err *err)
 {
-	struct command c;
+	struct exchange c;
 
-	command_begin(&c, "TPM2_FlushContext", TPM_ST_NO_SESSIONS,
+	exchange_begin(&c, "TPM2_FlushContext", TPM_ST_NO_SESSIONS,
 	    TPM_CC_FLUSH_CONTEXT);
 	buf_put_u32be(&c.out, handle);
-	return command_send(&c, err);
+	return exchange_send(&c, err);
 }
 
 int
 tpm2_read_public(uint32_t handle, uint8_t public_area[TPM_PUBLIC_MAX],
     size_t *size, struct err *err)
 {
-	struct command c;
+	struct exchange c;
 	int rc;
 
-	command_begin(&c, "TPM2_ReadPublic", TPM_ST_NO_SESSIONS,
+	exchange_begin(&c, "TPM2_ReadPublic", TPM_ST_NO_SESSIONS,
 	    TPM_CC_READ_PUBLIC);
 	buf_put_u32be(&c.out, handle);
-	if ((rc = command_send(&c, err)) < 0)
+	if ((rc = exchange_send(&c, err)) < 0)
 		return rc;
 	return get_public(&c, public_area, size, err);
 }
 
 /* Sends TPM2_GetCapability and reads up to the list's count. */
 static int
-get_capability(struct command *c, uint32_t capability, uint32_t property,
+get_capability(struct exchange *c, uint32_t capability, uint32_t property,
     uint32_t max, uint32_t *count, struct err *err)
 {
 	uint32_t got;
 	uint8_t more;
 	int rc;
 
-	command_begin(c, "TPM2_GetCapability", TPM_ST_NO_SESSIONS,
+	exchange_begin(c, "TPM2_GetCapability", TPM_ST_NO_SESSIONS,
 	    TPM_CC_GET_CAPABILITY);
 	buf_put_u32be(&c->out, capability);
 	buf_put_u32be(&c->out, property);
 	buf_put_u32be(&c->out, max);
-	if ((rc = command_send(c, err)) < 0)
+	if ((rc = exchange_send(c, err)) < 0)
 		return rc;
 	buf_get_u8(&c->in, &more);
 	buf_get_u32be(&c->in, &got);
 	if (buf_get_u32be(&c->in, count) < 0 || got != capability ||
 	    *count > max)
-		return command_malformed(c, err);
+		return exchange_malformed(c, err);
 	return 0;
 }
 
@@ -226,7 +158,7 @@ int
 tpm2_get_property(uint32_t property, uint32_t *value, struct err *err)
 {
 	uint32_t count, got;
-	struct command c;
+	struct exchange c;
 	int rc;
 
 	rc = get_capability(&c, TPM_CAP_TPM_PROPERTIES, property, 1, &count,
@@ -244,7 +176,7 @@ int
 tpm2_get_handles(uint32_t first, uint32_t handles[TPM_HANDLES_MAX], size_t *n,
     struct err *err)
 {
-	struct command c;
+	struct exchange c;
 	uint32_t count;
 	int rc;
 
@@ -254,14 +186,14 @@ tpm2_get_handles(uint32_t first, uint32_t handles[TPM_HANDLES_MAX], size_t *n,
 		return rc;
 	for (*n = 0; *n < count; (*n)++)
 		buf_get_u32be(&c.in, &handles[*n]);
-	return buf_ok(&c.in) ? 0 : command_malformed(&c, err);
+	return buf_ok(&c.in) ? 0 : exchange_malformed(&c, err);
 }
 
 int
 tpm2_get_banks(struct tpm_bank banks[TPM_BANKS_MAX], size_t *n,
     struct err *err)
 {
-	struct command c;
+	struct exchange c;
 	uint32_t count;
 	int rc;
 
@@ -276,7 +208,7 @@ tpm2_get_banks(struct tpm_bank banks[TPM_BANKS_MAX], size_t *n,
 		buf_get_u16be(&c.in, &bank->hash);
 		buf_get_u8(&c.in, &size);
 		if (buf_get_ref(&c.in, &select, size) < 0)
-			return command_malformed(&c, err);
+			return exchange_malformed(&c, err);
 		bank->active = false;
 		for (uint8_t i = 0; i < size; i++)
 			bank->active |= select[i] != 0;
@@ -288,14 +220,14 @@ int
 tpm2_pcr_allocate(const struct tpm_bank *banks, size_t n, struct err *err)
 {
 	uint32_t parameter_size;
-	struct command c;
+	struct exchange c;
 	uint8_t success;
 	int rc;
 
-	command_begin(&c, "TPM2_PCR_Allocate", TPM_ST_SESSIONS,
+	exchange_begin(&c, "TPM2_PCR_Allocate", TPM_ST_SESSIONS,
 	    TPM_CC_PCR_ALLOCATE);
 	buf_put_u32be(&c.out, TPM_RH_PLATFORM);
-	command_put_passwords(&c, 1);
+	exchange_passwords(&c, 1);
 	buf_put_u32be(&c.out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++) {
 		buf_put_u16be(&c.out, banks[i].hash);
@@ -303,11 +235,11 @@ tpm2_pcr_allocate(const struct tpm_bank *banks, size_t n, struct err *err)
 		for (unsigned int k = 0; k < PCR_SELECT_SIZE; k++)
 			buf_put_u8(&c.out, banks[i].active ? 0xff : 0);
 	}
-	if ((rc = command_send(&c, err)) < 0)
+	if ((rc = exchange_send(&c, err)) < 0)
 		return rc;
 	buf_get_u32be(&c.in, &parameter_size);
 	if (buf_get_u8(&c.in, &success) < 0)
-		return command_malformed(&c, err);
+		return exchange_malformed(&c, err);
 	/* The command succeeds even where the allocation does not. */
 	if (success != 1)
 		return err_set(err, ERR_TPM, "%s: the TPM has no room for "
@@ -319,15 +251,15 @@ int
 tpm2_nv_define_space(uint32_t index, uint32_t attributes, size_t size,
     struct err *err)
 {
-	struct command c;
+	struct exchange c;
 
 	if (size > UINT16_MAX)
 		return err_set(err, ERR_INTERNAL,
 		    "%zu bytes for NV index 0x%08x", size, index);
-	command_begin(&c, "TPM2_NV_DefineSpace", TPM_ST_SESSIONS,
+	exchange_begin(&c, "TPM2_NV_DefineSpace", TPM_ST_SESSIONS,
 	    TPM_CC_NV_DEFINE_SPACE);
 	buf_put_u32be(&c.out, TPM_RH_PLATFORM);
-	command_put_passwords(&c, 1);
+	exchange_passwords(&c, 1);
 	buf_put_u16be(&c.out, 0);	/* the index's authorisation value */
 	buf_put_u16be(&c.out, 14);	/* TPM2B_NV_PUBLIC (Part 2, 13.6) */
 	buf_put_u32be(&c.out, index);
@@ -335,27 +267,27 @@ tpm2_nv_define_space(uint32_t index, uint32_t attributes, size_t size,
 	buf_put_u32be(&c.out, attributes);
 	buf_put_u16be(&c.out, 0);	/* policy */
 	buf_put_u16be(&c.out, (uint16_t)size);
-	return command_send(&c, err);
+	return exchange_send(&c, err);
 }
 
 int
 tpm2_nv_write(uint32_t index, const uint8_t *data, size_t size, size_t chunk,
     struct err *err)
 {
-	struct command c;
+	struct exchange c;
 	size_t n;
 	int rc;
 
 	for (size_t done = 0; done < size; done += n) {
 		n = size - done < chunk ? size - done : chunk;
-		command_begin(&c, "TPM2_NV_Write", TPM_ST_SESSIONS,
+		exchange_begin(&c, "TPM2_NV_Write", TPM_ST_SESSIONS,
 		    TPM_CC_NV_WRITE);
 		buf_put_u32be(&c.out, TPM_RH_PLATFORM);
 		buf_put_u32be(&c.out, index);
-		command_put_passwords(&c, 1);
+		exchange_passwords(&c, 1);
 		buf_put_tpm2b(&c.out, data + done, n);
 		buf_put_u16be(&c.out, (uint16_t)done);
-		if ((rc = command_send(&c, err)) < 0)
+		if ((rc = exchange_send(&c, err)) < 0)
 			return rc;
 	}
 	return 0;
@@ -364,14 +296,14 @@ tpm2_nv_write(uint32_t index, const uint8_t *data, size_t size, size_t chunk,
 int
 tpm2_nv_write_lock(uint32_t index, struct err *err)
 {
-	struct command c;
+	struct exchange c;
 
-	command_begin(&c, "TPM2_NV_WriteLock", TPM_ST_SESSIONS,
+	exchange_begin(&c, "TPM2_NV_WriteLock", TPM_ST_SESSIONS,
 	    TPM_CC_NV_WRITE_LOCK);
 	buf_put_u32be(&c.out, TPM_RH_PLATFORM);
 	buf_put_u32be(&c.out, index);
-	command_put_passwords(&c, 1);
-	return command_send(&c, err);
+	exchange_passwords(&c, 1);
+	return exchange_send(&c, err);
 }
 
 int
@@ -380,15 +312,15 @@ tpm2_nv_read_public(uint32_t index, uint32_t *attributes, size_t *size,
 {
 	const uint8_t *policy;
 	uint16_t outer, hash, data_size;
-	struct command c;
+	struct exchange c;
 	uint32_t got;
 	size_t n;
 	int rc;
 
-	command_begin(&c, "TPM2_NV_ReadPublic", TPM_ST_NO_SESSIONS,
+	exchange_begin(&c, "TPM2_NV_ReadPublic", TPM_ST_NO_SESSIONS,
 	    TPM_CC_NV_READ_PUBLIC);
 	buf_put_u32be(&c.out, index);
-	if ((rc = command_send(&c, err)) < 0)
+	if ((rc = exchange_send(&c, err)) < 0)
 		return rc;
 	buf_get_u16be(&c.in, &outer);
 	buf_get_u32be(&c.in, &got);
@@ -396,7 +328,7 @@ tpm2_nv_read_public(uint32_t index, uint32_t *attributes, size_t *size,
 	buf_get_u32be(&c.in, attributes);
 	buf_get_tpm2b(&c.in, &policy, &n);
 	if (buf_get_u16be(&c.in, &data_size) < 0 || got != index)
-		return command_malformed(&c, err);
+		return exchange_malformed(&c, err);
 	*size = data_size;
 	return 0;
 }
@@ -407,24 +339,24 @@ tpm2_nv_read(uint32_t index, uint8_t *data, size_t size, size_t chunk,
 {
 	uint32_t parameter_size;
 	const uint8_t *bytes;
-	struct command c;
+	struct exchange c;
 	size_t n, got;
 	int rc;
 
 	for (size_t done = 0; done < size; done += n) {
 		n = size - done < chunk ? size - done : chunk;
-		command_begin(&c, "TPM2_NV_Read", TPM_ST_SESSIONS,
+		exchange_begin(&c, "TPM2_NV_Read", TPM_ST_SESSIONS,
 		    TPM_CC_NV_READ);
 		buf_put_u32be(&c.out, index);
 		buf_put_u32be(&c.out, index);
-		command_put_passwords(&c, 1);
+		exchange_passwords(&c, 1);
 		buf_put_u16be(&c.out, (uint16_t)n);
 		buf_put_u16be(&c.out, (uint16_t)done);
-		if ((rc = command_send(&c, err)) < 0)
+		if ((rc = exchange_send(&c, err)) < 0)
 			return rc;
 		buf_get_u32be(&c.in, &parameter_size);
 		if (buf_get_tpm2b(&c.in, &bytes, &got) < 0 || got != n)
-			return command_malformed(&c, err);
+			return exchange_malformed(&c, err);
 		memcpy(data + done, bytes, n);
 	}
 	return 0;

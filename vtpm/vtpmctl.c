@@ -23,6 +23,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_migrate_check,
 	&ctl_migrate_key,
 	&ctl_upgrade,
+	&ctl_windows_check,
 	&ctl_agent_status,
 	&ctl_version,
 };

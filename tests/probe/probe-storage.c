@@ -114,13 +114,6 @@ storage_look(struct storage *s)
 }
 
 bool
-storage_moves(const struct storage *s)
-{
-	(void)s;
-	return false;
-}
-
-bool
 storage_fenced(struct storage *s)
 {
 	(void)s;
@@ -131,13 +124,6 @@ void
 storage_abandon(struct storage *s)
 {
 	free(s);
-}
-
-bool
-storage_moves(const struct storage *s)
-{
-	(void)s;
-	return false;
 }
 
 int
