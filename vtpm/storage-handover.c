@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Another process goes on with the file: an upgrade. */
+/* The open file goes to another program's monitor: an upgrade. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,18 +7,22 @@
 #include "nvram-crypt/freshness-authority.h"
 #include "vtpm/storage-internal.h"
 
+bool
+storage_moves(const struct storage *s)
+{
+	return s->hold != STORAGE_OWNED || s->offered || s->waits;
+}
+
 int
 storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err)
 {
 	int rc;
 
-	if (s->hold == STORAGE_ARRIVING)
-		return err_set(err, ERR_REFUSED, "it waits for the state of a "
-		    "VM whose file is not here");
+	if (storage_moves(s))
+		return err_set(err, ERR_REFUSED, "the state is on its way");
 	/* Whether a program that comes after asks in time is not known. */
-	if ((rc = storage_check_fence(s, err)) < 0 ||
-	    (rc = storage_own(s, 0, err)) < 0)
+	if ((rc = storage_check_fence(s, err)) < 0)
 		return rc;
 	h->record = freshness_hand_over(s->freshness);
 	h->keys = s->keys_fd;

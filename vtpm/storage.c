@@ -302,7 +302,8 @@ commit_by(struct storage *s, const struct way *way,
 		return rc;
 	if (s->hold == STORAGE_HELD && (rc = storage_own(s, 0, err)) < 0)
 		return rc;
-	if (s->hold != STORAGE_OWNED && !s->arrival.formatted)
+	/* On offer it is what the authority was told. */
+	if ((s->hold != STORAGE_OWNED && !s->arrival.formatted) || s->offered)
 		return err_set(err, ERR_REFUSED, "the nvram file is not this "
 		    "vTPM's now: its state was handed out");
 	if (s->noted)
