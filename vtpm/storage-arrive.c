@@ -115,6 +115,8 @@ format(struct storage *s, struct err *err)
 	int fd, rc;
 
 	memcpy(args.uuid, a->first.uuid, UUID_SIZE);
+	if (a->replaces)
+		args.slot_size = nvram_header(s->nv)->slot_size;
 	/* Taken here, it is the one that was granted. */
 	if (a->granted > 0) {
 		args.epoch = a->granted - 1;
@@ -142,7 +144,30 @@ format(struct storage *s, struct err *err)
 	return 0;
 }
 
-/* replaces: the space for it is taken when a state comes. */
+/* Of the size that the old file has: the space is there when a state comes, and
+ * its zeros on the disk. */
+static int
+fill(struct storage *s, struct new_file *f, struct err *err)
+{
+	static const uint8_t zeros[65536];
+	const struct nvram_header *h = nvram_header(s->nv);
+	uint64_t left = 2 * ((uint64_t)h->superblock_size + h->slot_size);
+	uint64_t at = 0;
+	int rc = 0;
+
+	while (left > 0 && rc == 0) {
+		size_t n = left < sizeof(zeros) ? (size_t)left : sizeof(zeros);
+
+		rc = new_file_write(f, zeros, n, at, err);
+		at += n;
+		left -= n;
+	}
+	if (rc == 0 && fdatasync(new_file_fd(f)) < 0)
+		rc = err_sys(err, errno, "cannot sync a new file");
+	s->arrival.room = rc == 0;
+	return rc;
+}
+
 static int
 make_room(struct storage *s, const char *path, bool replaces,
     struct err *err)
@@ -164,8 +189,8 @@ make_room(struct storage *s, const char *path, bool replaces,
 	a->store = fcntl(new_file_fd(f), F_DUPFD_CLOEXEC, 3);
 	if (a->store < 0)
 		rc = err_sys(err, errno, "cannot create %s", path);
-	else if (!replaces)
-		rc = format(s, err);
+	else
+		rc = replaces ? fill(s, f, err) : format(s, err);
 	if (rc < 0)
 		new_file_free(f);
 	else
