@@ -22,6 +22,9 @@ static const struct ctl_command *const commands[] = {
 	&ctl_import,
 	&ctl_migrate_check,
 	&ctl_upgrade,
+	&ctl_libvirt_enable,
+	&ctl_libvirt_disable,
+	&ctl_libvirt_status,
 	&ctl_agent_status,
 	&ctl_version,
 };
