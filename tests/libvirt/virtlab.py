@@ -25,8 +25,8 @@ BUILD = os.environ.get("top_builddir") or os.path.join(SRC, "build")
 HERE = os.path.join(SRC, "tests", "libvirt")
 PROGRAMS = ("swtpm", "swtpm_setup", "swtpm_ioctl")
 # Where libvirtd keeps what must not be this machine's.
-PRIVATE = ("/run", "/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt",
-           "/var/cache/libvirt", "/var/log/swtpm", "/var/lib/swtpm-localca")
+PRIVATE = ("/run", "/etc/libvirt", "/var/lib/libvirt", "/var/log",
+           "/var/cache/libvirt")
 NEEDS = ("libvirtd", "virtlogd", "virsh", "qemu-system-x86_64", "unshare",
          "qemu-img")
 TIMEOUT = 240	# of one step of a guest, on a machine with others at work
@@ -39,6 +39,9 @@ def missing():
     for name in NEEDS:
         if shutil.which(name) is None:
             return f"{name} is not installed"
+    for path in PRIVATE:
+        if not os.path.isdir(path):
+            return f"there is no {path}: libvirt is not wholly installed"
     p = subprocess.run(["unshare", "-mpnf", "--mount-proc", "true"],
                        capture_output=True, text=True, timeout=20)
     return f"no namespaces: {p.stderr.strip()}" if p.returncode else ""
@@ -49,6 +52,8 @@ def enter(script):
     place = tempfile.mkdtemp(prefix="vtpmd-libvirt.", dir="/var/tmp")
     os.chmod(place, 0o755)
     try:
+        os.mkdir(os.path.join(place, "vms"))
+        guest_images(os.path.join(place, "vms"))
         p = subprocess.Popen(
             ["unshare", "-mpnf", "--propagation", "private", "--mount-proc",
              "--kill-child",
@@ -93,12 +98,11 @@ class Lab:
         self.vms = self.make("vms")
         self.daemons = []
         for path in PRIVATE:
-            os.makedirs(path, exist_ok=True)
             private = self.make("root" + path)
             if path == "/etc/libvirt":
                 shutil.copytree(path, private, dirs_exist_ok=True)
             subprocess.run(["mount", "--bind", private, path], check=True)
-        for path in ("/run/lock", "/run/libvirt"):
+        for path in ("/run/lock", "/run/libvirt", "/var/log/libvirt"):
             os.makedirs(path, exist_ok=True)
         # The user of swtpm's may not come to where we are built.
         for name in ("vtpmd", "vtpmctl"):
@@ -114,6 +118,22 @@ class Lab:
                         "/sbin:/bin")
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         self.configure()
+
+    def vtpmd_conf(self, text):
+        """Writes vtpmd.conf where this build looks for it; False where that
+        is nowhere that could be hidden behind one of ours."""
+        with open(os.path.join(BUILD, "Makefile")) as f:
+            made = dict(re.findall(r"^(prefix|sysconfdir) = (.*)$", f.read(),
+                                   re.M))
+        where = made["sysconfdir"].replace("${prefix}", made["prefix"])
+        if not os.path.isdir(where) or where == "/etc":
+            return False
+        private = self.make("conf")
+        subprocess.run(["mount", "--bind", private, where], check=True)
+        os.makedirs(where + "/vtpmd", exist_ok=True)
+        with open(where + "/vtpmd/vtpmd.conf", "w") as f:
+            f.write(text)
+        return True
 
     def make(self, name):
         path = os.path.join(self.dir, name.strip("/"))
