@@ -166,9 +166,15 @@ nvram_end_loan(struct nvram *nv, struct err *err)
 
 	if (!nv->lent)
 		return 0;
-	/* The file before the record, which will let in only this. */
-	if ((rc = nvram_sync(nv, err)) < 0 ||
-	    (rc = nvram_digest(nv, digest, err)) < 0 ||
+	/* The file before the record, which will let in only this. A failure is
+	 * said once: the next sync succeeds, and what it was about is not on the
+	 * disk. The lock to write it again is another's, so it stays open. */
+	if ((rc = nvram_sync(nv, err)) < 0) {
+		nv->lent = false;
+		nv->freshness = NULL;
+		return rc;
+	}
+	if ((rc = nvram_digest(nv, digest, err)) < 0 ||
 	    (rc = freshness_end_loan(nv->freshness, digest,
 	    nvram_copy_synced(nv), err)) < 0)
 		return rc;

@@ -37,6 +37,7 @@ struct nvram {
 	char *name;		/* for messages */
 	bool writable;
 	pid_t acts_for;		/* 0: itself */
+	bool owner_left;	/* just when the file was opened */
 	char host[HOST_NAME_MAX + 1];	/* empty: not asked for yet */
 	bool unlocked;
 	bool acquired;
@@ -167,6 +168,13 @@ int nvram_digest(const struct nvram *nv,
 /* ERR_REFUSED with a text unless the file is writable and unlocked. */
 int nvram_check_writable(const struct nvram *nv, const char *what,
     struct err *err);
+
+/* What the owner record says. */
+void nvram_owner_format(char owner[NVRAM_OWNER_SIZE], const char *host,
+    pid_t pid);
+/* It names a process of this host, and that has ended. The text need not be
+ * authentic. */
+bool nvram_owner_has_ended(const char owner[NVRAM_OWNER_SIZE]);
 
 /* A fresh file's contents, written to a store: nvram-create.c. */
 int nvram_format(struct store *store, const struct nvram_create_args *args,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "nvram-crypt/nvram-internal.h"
 
 #define STATE_UNIT 32768u	/* state buffers are multiples of it */
@@ -168,17 +169,41 @@ nvram_open_store(struct nvram **out, struct store *store, const char *name,
 	return open_store(out, store, name, NULL, err);
 }
 
-/* Adds who has the file open, as far as its header tells. */
+/* The owner that the file's header names, as far as it can be read. */
 static void
-name_owner(const char *path, struct err *err)
+read_owner(const char *path, char owner[NVRAM_OWNER_SIZE])
 {
 	struct nvram *nv = NULL;
 
-	if (err == NULL || nvram_open(&nv, path, false, NULL) < 0)
+	owner[0] = '\0';
+	if (nvram_open(&nv, path, false, NULL) < 0)
 		return;
-	if (nv->sb.header.owner[0] != '\0')
-		err_append(err, " by %s", nv->sb.header.owner);
+	memcpy(owner, nv->sb.header.owner, NVRAM_OWNER_SIZE);
 	nvram_close(nv);
+}
+
+/* A process that was killed is waited for, so that its VM can be started again
+ * at once. Whoever forges the owner record brings about this short wait. */
+static int
+lock_store(struct store **store, const char *path, bool writable, bool *waited,
+    struct err *err)
+{
+	char owner[NVRAM_OWNER_SIZE];
+	unsigned int ms = 0;
+	int rc;
+
+	while ((rc = store_open_file(store, path, writable,
+	    err)) == ERR_BUSY) {
+		read_owner(path, owner);
+		if (!nvram_owner_has_ended(owner) ||
+		    !process_wait_for_leaving(&ms, PROCESS_LEAVES_MS)) {
+			if (owner[0] != '\0')
+				err_append(err, " by %s", owner);
+			break;
+		}
+	}
+	*waited = ms > 0;
+	return rc;
 }
 
 static int
@@ -186,17 +211,16 @@ open_file(struct nvram **out, const char *path, bool writable, bool *begun,
     struct err *err)
 {
 	struct store *store = NULL;
+	bool waited;
 	int rc;
 
 	*out = NULL;
-	if ((rc = store_open_file(&store, path, writable, err)) < 0) {
-		if (rc == ERR_BUSY)
-			name_owner(path, err);
+	if ((rc = lock_store(&store, path, writable, &waited, err)) < 0 ||
+	    (rc = open_store(out, store, path, begun, err)) < 0)
 		return rc;
-	}
-	if ((rc = open_store(out, store, path, begun, err)) == 0)
-		(*out)->writable = writable;
-	return rc;
+	(*out)->writable = writable;
+	(*out)->owner_left = waited;
+	return 0;
 }
 
 int

@@ -9,8 +9,13 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "nvram-crypt/crypto.h"
 #include "nvram-crypt/nvram-internal.h"
+
+/* A killed process closes one of its files after the other, within
+ * microseconds; but it may have to wait for the processor in between. */
+#define RECORD_LEAVES_MS 500
 
 int
 nvram_check_writable(const struct nvram *nv, const char *what,
@@ -187,9 +192,8 @@ static void
 set_owner(struct nvram *nv, struct nvram_header *h)
 {
 	learn_host(nv);
-	memset(h->owner, 0, sizeof(h->owner));
-	snprintf(h->owner, sizeof(h->owner), "host %s, process %ld", nv->host,
-	    (long)(nv->acts_for != 0 ? nv->acts_for : getpid()));
+	nvram_owner_format(h->owner, nv->host,
+	    nv->acts_for != 0 ? nv->acts_for : getpid());
 }
 
 void
@@ -319,8 +323,16 @@ int
 nvram_acquire(struct nvram *nv, struct freshness *f, bool accept_restore,
     struct err *err)
 {
-	return take(nv, &(struct taking){ .f = f, .accept = accept_restore },
-	    err);
+	unsigned int waited = 0;
+	int rc;
+
+	/* Who has just let go of the file has not let go of its record. */
+	do
+		rc = take(nv, &(struct taking){ .f = f,
+			.accept = accept_restore }, err);
+	while (rc == ERR_BUSY && nv->owner_left &&
+	    process_wait_for_leaving(&waited, RECORD_LEAVES_MS));
+	return rc;
 }
 
 int

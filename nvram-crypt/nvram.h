@@ -27,6 +27,7 @@
 #include "nvram-crypt/store.h"
 
 #define NVRAM_NAME_SIZE 64		/* with the final NUL */
+#define NVRAM_OWNER_SIZE 128		/* with the final NUL */
 #define NVRAM_STATE_MAX (256u * 1024u)	/* bytes of all records together */
 
 /* Kinds of state record in a slot. */
@@ -57,7 +58,7 @@ struct nvram_header {
 	uint32_t slot_size;
 	uint32_t state_version;		/* libtpms version that wrote the state,
 					 * TPMLIB_GetVersion() */
-	char owner[128];		/* host and pid of last opener */
+	char owner[NVRAM_OWNER_SIZE];	/* host and pid of last opener */
 	size_t n_protectors;
 	struct protector protectors[PROTECTOR_SLOTS];
 };
@@ -112,7 +113,8 @@ int nvram_create_store(struct store *store,
     const struct nvram_create_args *args, struct err *err);
 
 /* Opens and, with writable, takes the OFD lock (ERR_BUSY says who, from the
- * owner record). Symbolic links are followed; anything but a regular file is
+ * owner record; one that names a process of this host that has ended is waited
+ * for a little, PROCESS_LEAVES_MS: it may have been killed just now). Symbolic links are followed; anything but a regular file is
  * refused. Reads the superblocks; believes nothing yet. What is opened for
  * reading only may be changed meanwhile by its owner: what seems torn then may
  * be whole a moment later. */
@@ -240,7 +242,7 @@ int nvram_release(struct nvram *nv, struct err *err);
 bool nvram_lend(struct nvram *nv);
 /* Later, and without the lock: what nvram_release would have done, unless
  * somebody has taken the file meanwhile. Nothing where it was not lent. After a
- * failure it can be repeated. */
+ * failure it can be repeated; if that was the file's, it stays open. */
 int nvram_end_loan(struct nvram *nv, struct err *err);
 
 /* A file that is in use goes from one process to another that gets *fd (lent

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libtpms/tpm_error.h>
@@ -20,6 +21,10 @@
 #include "vtpm/vtpmctl.h"
 
 #define ANSWER_TIMEOUT_MS 90000
+/* For another upgrade, or the replacement of a worker, that is under way: on a
+ * busy host either may take seconds. */
+#define ASK_AGAIN_MS 10000
+#define ASK_AGAIN_PAUSE_MS 50
 #define COMMAND_LINE_MAX 65536
 #define SOCKET_PATH_SIZE (sizeof(((struct sockaddr_un *)0)->sun_path) + 16)
 
@@ -155,7 +160,7 @@ read_answer(int fd, struct answer *a, struct err *err)
 }
 
 static int
-ask(const struct target *t, struct answer *a, struct err *err)
+ask_once(const struct target *t, struct answer *a, struct err *err)
 {
 	static const uint8_t request[] = { CMD_UPGRADE >> 24,
 		CMD_UPGRADE >> 16 & 0xff, CMD_UPGRADE >> 8 & 0xff,
@@ -172,6 +177,31 @@ ask(const struct target *t, struct answer *a, struct err *err)
 		close(fd);
 	if (rc == 0 && a->result != 0)
 		rc = err_set(err, ERR_REFUSED, "%s", a->text);
+	return rc;
+}
+
+/* What hinders in this moment only is waited for: who upgrades a host must not
+ * have to know what else goes on there. */
+static int
+ask(const struct target *t, struct answer *a, struct err *err)
+{
+	static const struct timespec pause = {
+		.tv_nsec = ASK_AGAIN_PAUSE_MS * 1000000 };
+	unsigned int waited = 0;
+	struct err why;
+	int rc;
+
+	for (;;) {
+		why = (struct err){ 0 };
+		rc = ask_once(t, a, &why);
+		if (rc != ERR_REFUSED || a->result != TPM_RETRY ||
+		    waited >= ASK_AGAIN_MS)
+			break;
+		nanosleep(&pause, NULL);
+		waited += ASK_AGAIN_PAUSE_MS;
+	}
+	if (rc < 0)
+		*err = why;
 	return rc;
 }
 

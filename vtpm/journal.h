@@ -87,8 +87,9 @@ struct journal {
 	struct journal_sending sendings[2];
 	uint32_t answer_size;
 	uint32_t command_size;
-	uint8_t handed_out;		/* not 0: the volatile state has left by
-					 * STORE_VOLATILE or GET_STATE */
+	uint8_t handed_out;		/* not 0: state has left by STORE_VOLATILE
+					 * or GET_STATE, or came and has not been
+					 * used */
 	union {
 		_Atomic uint64_t command_head;	/* 0: there is none */
 		uint8_t command[JOURNAL_COMMAND];

@@ -17,6 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/process.h"
+
 #define BACKLOG 8
 
 static int
@@ -100,13 +102,49 @@ listen_parse(struct listen_address *a, const char *text, struct err *err)
 	return 0;
 }
 
-/* A socket that nobody listens on is left over from a process that died. */
+/* Whether somebody listens on it: 0, or ERR_BUSY with whose it is in *pid. That
+ * stays as it was where the backlog is full, as it is after some tries with who
+ * accepts nobody any more. */
+static int
+find_listener(const struct listen_address *a, const struct sockaddr_un *addr,
+    pid_t *pid, struct err *err)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    0);
+	int rc = 0;
+
+	if (fd < 0)
+		return err_sys(err, errno, "cannot make a socket");
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0) {
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+			*pid = peer.pid;
+		rc = err_set(err, ERR_BUSY, "another process listens on %s",
+		    a->path);
+	} else if (errno == EAGAIN) {
+		rc = err_set(err, ERR_BUSY, "another process listens on %s",
+		    a->path);
+	} else if (errno != ECONNREFUSED && errno != ENOENT) {
+		rc = err_sys(err, errno, "cannot tell who listens on %s",
+		    a->path);
+	}
+	close(fd);
+	return rc;
+}
+
+/* A socket that nobody listens on is left over from a process that died. Where
+ * that process was killed just now its children may still have the socket: then
+ * it listens in the name of a process that has ended. A process of another pid
+ * namespace is number 0 here. */
 static int
 remove_stale(const struct listen_address *a, const struct sockaddr_un *addr,
     struct err *err)
 {
+	unsigned int waited = 0;
 	struct stat st;
-	int fd, rc;
+	pid_t pid = 0;
+	int rc;
 
 	if (lstat(a->path, &st) < 0)
 		return errno == ENOENT ? 0 : err_sys(err, errno,
@@ -114,22 +152,13 @@ remove_stale(const struct listen_address *a, const struct sockaddr_un *addr,
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, ERR_EXISTS,
 		    "%s exists and is not a socket", a->path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_sys(err, errno, "cannot make a socket");
-	rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
-	if (rc == 0)
-		rc = err_set(err, ERR_BUSY, "another process listens on %s",
-		    a->path);
-	else if (errno != ECONNREFUSED)
-		rc = err_sys(err, errno, "cannot tell who listens on %s",
-		    a->path);
-	else if (unlink(a->path) < 0)
+	while ((rc = find_listener(a, addr, &pid, err)) == ERR_BUSY &&
+	    pid > 0 && process_has_ended(pid) &&
+	    process_wait_for_leaving(&waited, PROCESS_LEAVES_MS))
+		;
+	if (rc == 0 && unlink(a->path) < 0 && errno != ENOENT)
 		rc = err_sys(err, errno, "cannot remove the old socket %s",
 		    a->path);
-	else
-		rc = 0;
-	close(fd);
 	return rc;
 }
 

@@ -23,8 +23,9 @@ struct listen_address {
 /* ERR_USAGE for anything else. NULL is nowhere. */
 int listen_parse(struct listen_address *a, const char *text, struct err *err);
 /* Makes the socket, non-blocking. One that a dead process left behind is
- * replaced; a live one is ERR_BUSY. *dir is a descriptor of the directory it lies
- * in, for listen_remove; -1 where there is nothing to remove. */
+ * replaced, also where what was killed with it takes a moment to go; a live one
+ * is ERR_BUSY. *dir is a descriptor of the directory it lies in, for
+ * listen_remove; -1 where there is nothing to remove. */
 int listen_open(const struct listen_address *a, int *fd, int *dir,
     struct err *err);
 /* A second one that is found by the process id alone, where the other's name is

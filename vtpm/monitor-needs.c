@@ -49,6 +49,10 @@ need_load(struct monitor *m, const struct message *q, struct message *reply)
 	size_t size;
 	int rc;
 
+	/* What was brought in is whole without it: the one in the file belongs
+	 * to the permanent state there, which may be another. */
+	if (m->incoming.begun && q->arg == TPM_STATE_VOLATILE)
+		return ERR_NOTFOUND;
 	rc = storage_load(m->storage, (enum tpm_state)q->arg, &data, &size,
 	    &err);
 	if (rc < 0)

@@ -13,8 +13,8 @@ enum storage_hold {
 	STORAGE_OWNED,		/* ours: locked, acquired */
 	STORAGE_HELD,		/* locked, and as its note says: what came is
 				 * the state in it. Acquired when it changes */
-	STORAGE_LENT,		/* released after the state was handed out;
-				 * ours again if nobody has used that */
+	STORAGE_LENT,		/* not locked any more after the state was handed
+				 * out; ours again if nobody has used that */
 	STORAGE_WAITING,	/* another's, perhaps, until a state comes */
 	STORAGE_OPENED,		/* not acquired yet */
 };
@@ -51,6 +51,8 @@ struct storage {
 /* Native key, DEK, freshness provider, for an nv that is open. */
 int storage_unlock(struct storage *s, const struct config *config,
     const struct secret *passphrase, struct err *err);
+/* Before anything is written: ERR_STALE where the VM is another's now. */
+int storage_check_fence(struct storage *s, struct err *err);
 /* The note in the file, once it is acquired. */
 int storage_read_note(struct storage *s, struct err *err);
 /* storage_store for the state as it is in the file: removes the note, or

@@ -149,19 +149,26 @@ give(struct storage *s, enum storage_hold hold)
 	s->hold = hold;
 }
 
+static bool
+lend(struct storage *s)
+{
+	memcpy(s->lent, s->note.session, sizeof(s->lent));
+	if (s->hold != STORAGE_OWNED || s->fenced || !nvram_lend(s->nv))
+		return false;
+	s->hold = STORAGE_LENT;
+	return true;
+}
+
 void
 storage_lend(struct storage *s)
 {
 	bool authority = nvram_wants_authority(s->nv);
 
-	memcpy(s->lent, s->note.session, sizeof(s->lent));
 	if (authority && !s->offered)
 		return;
 	/* The VM is stopped until the other side has taken it up: nothing is
 	 * closed or synced now, and a note is as good as a close. */
-	if (s->hold == STORAGE_OWNED && !s->fenced && nvram_lend(s->nv))
-		s->hold = STORAGE_LENT;
-	else if (!authority)
+	if (!lend(s) && !authority)
 		give(s, STORAGE_LENT);
 }
 
@@ -298,6 +305,11 @@ own(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	int rc;
 
+	/* The session was begun, and not all of it was asked for: until it is
+	 * taken back the VM is whoever's claims it, and nobody renews it. */
+	if (s->offered && s->hold == STORAGE_OWNED && !lend(s))
+		return err_set(err, ERR_REFUSED, "the nvram file cannot be "
+		    "given up");
 	if ((rc = hold(s, wait_ms, err)) < 0 || s->hold == STORAGE_OWNED)
 		return rc;
 	rc = s->offered ? take_back(s, err) :
@@ -329,14 +341,6 @@ storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	int rc;
 
-	/* The session was begun, and not all of it was asked for. */
-	if (s->offered && s->hold == STORAGE_OWNED) {
-		memcpy(s->lent, s->note.session, sizeof(s->lent));
-		if (!nvram_lend(s->nv))
-			return err_set(err, ERR_INTERNAL, "the nvram file "
-			    "cannot be given up");
-		s->hold = STORAGE_LENT;
-	}
 	if ((rc = storage_own(s, wait_ms, err)) < 0)
 		return rc;
 	s->waits = false;

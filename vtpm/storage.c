@@ -40,9 +40,8 @@ look_for_name(struct storage *s, bool now)
 		    "root; see vtpmd(8)\"", where, where);
 }
 
-/* Asked before anything is written. */
-static int
-check_fence(struct storage *s, struct err *err)
+int
+storage_check_fence(struct storage *s, struct err *err)
 {
 	if (!storage_fenced(s))
 		return 0;
@@ -197,7 +196,8 @@ storage_close(struct storage *s, struct err *err)
 	if (s->hold == STORAGE_HELD && !s->waits)
 		rc = storage_own(s, 0, err);
 	/* The record is another's, and so is the end. */
-	if (s->hold == STORAGE_OWNED && (rc = check_fence(s, err)) == 0) {
+	if (s->hold == STORAGE_OWNED &&
+	    (rc = storage_check_fence(s, err)) == 0) {
 		storage_offer_again(s);
 		rc = nvram_release(s->nv, err);
 	}
@@ -219,68 +219,6 @@ storage_look(struct storage *s)
 {
 	look_for_name(s, true);
 	return s->vanished;
-}
-
-int
-storage_hand_over(struct storage *s, struct storage_handover *h,
-    struct err *err)
-{
-	int rc;
-
-	/* Whether a program that comes after asks in time is not known. */
-	if ((rc = check_fence(s, err)) < 0 ||
-	    (rc = storage_own(s, 0, err)) < 0)
-		return rc;
-	h->record = freshness_hand_over(s->freshness);
-	if ((rc = nvram_hand_over(s->nv, &h->file, &h->secret, err)) < 0)
-		return rc;
-	/* Its last word to the agent may have been answered so. */
-	return check_fence(s, err);
-}
-
-static int
-adopt_record(struct storage *s, int fd, struct err *err)
-{
-	const struct nvram_header *header = nvram_header(s->nv);
-
-	if (nvram_wants_authority(s->nv))
-		return freshness_authority_adopt(&s->freshness, s->agent, fd,
-		    header->uuid, header->epoch, err);
-	return freshness_adopt(&s->freshness, fd, header->uuid, header->epoch,
-	    err);
-}
-
-int
-storage_adopt(struct storage **out, const struct storage_handover *h,
-    const char *path, struct agent *agent, struct err *err)
-{
-	struct storage *s;
-	int rc;
-
-	*out = NULL;
-	if ((s = calloc(1, sizeof(*s))) == NULL) {
-		close(h->file);
-		if (h->record >= 0)
-			close(h->record);
-		return err_set(err, ERR_INTERNAL, "out of memory");
-	}
-	s->agent = agent;
-	rc = nvram_adopt(&s->nv, h->file, path, &h->secret, err);
-	if (rc == 0 && h->record >= 0)
-		rc = adopt_record(s, h->record, err);
-	else if (h->record >= 0)
-		close(h->record);
-	if (rc < 0) {
-		storage_free(s);
-		return rc;
-	}
-	nvram_keep_fresh(s->nv, s->freshness);
-	if ((rc = storage_read_note(s, err)) < 0) {
-		storage_free(s);
-		return rc;
-	}
-	*out = s;
-	return 0;
 }
 
 const struct nvram_header *
@@ -343,11 +281,12 @@ commit_by(struct storage *s, const struct way *way,
 	int rc;
 
 	s->undoable = false;
-	if ((rc = check_fence(s, err)) < 0)
+	if ((rc = storage_check_fence(s, err)) < 0)
 		return rc;
 	if (s->hold == STORAGE_HELD && (rc = storage_own(s, 0, err)) < 0)
 		return rc;
-	if (s->hold != STORAGE_OWNED)
+	/* On offer it is what the authority was told. */
+	if (s->hold != STORAGE_OWNED || s->offered)
 		return err_set(err, ERR_REFUSED, "the nvram file is not this "
 		    "vTPM's now: its state was handed out");
 	if (s->noted) {

@@ -68,6 +68,11 @@ void storage_rest(struct storage *s);
  * written any more. Says so once (storage.fenced). */
 bool storage_fenced(struct storage *s);
 
+/* Whether the state is on its way: handed out and not taken back, awaited, or
+ * come and no command has run since. Whose the file is then, and what is known of
+ * that, is not handed over. */
+bool storage_moves(const struct storage *s);
+
 /* For an upgrade: what another process needs to go on with the file, which only
  * one of the two may do. The descriptors are lent. */
 struct storage_handover {
@@ -92,8 +97,7 @@ void storage_allow_restore(struct storage *s, bool allow);
 int storage_hand_out(struct storage *s, struct envelope_session **session,
     struct err *err);
 /* All of the session was handed out: whoever waits for the file may have it. A
- * failure is logged, and the file kept. Nothing happens where the trust
- * authority keeps the record. */
+ * failure is logged, and the file kept. */
 void storage_lend(struct storage *s);
 /* What came by SET_STATEBLOB is the state in the file, and nothing need be stored
  * to keep it. */

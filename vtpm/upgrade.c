@@ -54,27 +54,39 @@ leave(struct monitor *m)
 }
 
 static void
-fail(struct monitor *m, const char *why)
+fail_with(struct monitor *m, uint32_t result, const char *why)
 {
 	log_event(LOG_LEVEL_ERROR, "upgrade.failed", "reason=\"%s\" "
 	    "consequence=\"the running program goes on\"", why);
 	if (m->upgrade.client != NULL)
-		(void)upgrade_answer(m->upgrade.client, TPM_FAIL, 0, why);
+		(void)upgrade_answer(m->upgrade.client, result, 0, why);
 	leave(m);
+}
+
+static void
+fail(struct monitor *m, const char *why)
+{
+	fail_with(m, TPM_FAIL, why);
 }
 
 /* Clients are served while the trial runs, so this is asked again after it: a
  * new monitor knows nothing of an end that was asked of this one, and a state
- * without its INIT is in this one's worker only. */
+ * without its INIT is in this one's worker only. *result is TPM_RETRY where the
+ * reason passes in a moment: then vtpmctl asks again. */
 static const char *
-why_not(const struct monitor *m)
+why_not(const struct monitor *m, uint32_t *result)
 {
+	*result = TPM_FAIL;
 	if (m->ending)
 		return "the vTPM is ending";
-	if (m->resuming)
-		return "a worker is being replaced; try again";
 	if (m->state_set)
 		return "a state was brought in and waits for its INIT";
+	if (storage_moves(m->storage))
+		return "the state was handed out, or is awaited, and the VM "
+		    "has not run since; try again";
+	*result = TPM_RETRY;
+	if (m->resuming)
+		return "a worker is being replaced; try again";
 	return NULL;
 }
 
@@ -134,11 +146,12 @@ void
 upgrade_begin(struct monitor *m, struct client *c)
 {
 	struct message order = { .type = ORDER_PEEK_STATE };
+	uint32_t result = TPM_RETRY;
 	const char *why = m->upgrade.state != UPGRADE_NONE ?
-	    "an upgrade is under way" : why_not(m);
+	    "an upgrade is under way; try again" : why_not(m, &result);
 
 	if (why != NULL) {
-		(void)upgrade_answer(c, TPM_RETRY, 0, why);
+		(void)upgrade_answer(c, result, 0, why);
 		return;
 	}
 	m->upgrade.state = UPGRADE_PEEK;
@@ -368,7 +381,8 @@ static void
 parked(struct monitor *m, struct client *c, const struct message *reply)
 {
 	struct message order = { .type = ORDER_UNPARK };
-	const char *why = why_not(m);
+	uint32_t result;
+	const char *why = why_not(m, &result);
 	struct err err = { 0 };
 
 	(void)c;
@@ -383,7 +397,10 @@ parked(struct monitor *m, struct client *c, const struct message *reply)
 		m->ended = true;
 		return;
 	}
-	fail(m, why != NULL ? why : err.text);
+	if (why != NULL)
+		fail_with(m, result, why);
+	else
+		fail(m, err.text);
 	monitor_order(m, NULL, &order, -1, unparked);
 }
 
@@ -391,10 +408,11 @@ void
 upgrade_park(struct monitor *m)
 {
 	struct message order = { .type = ORDER_PARK };
-	const char *why = why_not(m);
+	uint32_t result;
+	const char *why = why_not(m, &result);
 
 	if (why != NULL) {
-		fail(m, why);
+		fail_with(m, result, why);
 		return;
 	}
 	m->upgrade.state = UPGRADE_SWITCH;

@@ -234,7 +234,8 @@ order_get_state(struct worker *w, struct message *m, int fd)
 		if (size > 0)
 			memcpy(w->channel.memory.shared->orders, data, size);
 		m->size = (uint32_t)size;
-		if (m->arg == TPM_STATE_VOLATILE)
+		/* The session begins with whichever is asked for first. */
+		if (m->arg != TPM_STATE_SAVESTATE)
 			journal(w)->handed_out = true;
 	}
 	free(data);

@@ -2,9 +2,9 @@
 /*
  * What an agent sends to vtpmd: input after fail_begin's is a request (1: which,
  * in its low half; 0x10: the VM is watched; 0x20: ids are made those that were
- * asked for), then messages, each size (2) and bytes. They wait in the socket,
- * and then its other end is gone. A message that is taken is written back as
- * the same bytes.
+ * asked for; 0x40: 16 more than the low half says), then messages, each size (2)
+ * and bytes. They wait in the socket, and then its other end is gone. A message
+ * that is taken is written back as the same bytes.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +17,7 @@
 
 #define WATCHED 0x10u
 #define RIGHT_IDS 0x20u
+#define MORE 0x40u
 
 static struct buf messages;
 static bool right_ids;
@@ -90,7 +91,8 @@ check_answer(const struct agent_message *q, const struct agent_message *m)
 static void
 ask(struct agent *a, uint8_t what)
 {
-	struct agent_message q = { .type = what & 0xf,
+	struct agent_message q = {
+		.type = (what & 0xf) + ((what & MORE) != 0 ? 16 : 0),
 		.wrapped = { (const uint8_t *)"W", 1 } }, answer;
 	struct err err = { 0 };
 	int rc = agent_ask(a, &q, 50, &answer, &err);

@@ -15,6 +15,7 @@
 #include "trust-authority/attest/quote.h"
 #include "trust-authority/attest/signature.h"
 #include "trust-authority/attestd/attestd.h"
+#include "trust-authority/attestd/keys.h"
 #include "trust-authority/attestd/ek-cas.h"
 #include "trust-authority/attestd/policies.h"
 #include "trust-authority/attestd/refusals.h"
@@ -282,8 +283,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	given.attested = (const char *)at;
 	n = buf_left(&in);
 	(void)buf_get_ref(&in, &at, n);
+	/* What one input left there is not another's. */
+	if ((d.keys = keys_new()) == NULL)
+		abort();
 	fail_begin(&control);
 	run(&d, at, n);
 	(void)fail_end();
+	keys_free(d.keys);
 	return 0;
 }

@@ -21,7 +21,9 @@
 #define ROUTES_MAX 48
 
 enum { UNTRUSTED = 1, OTHER_GROUP = 2, SHREDDED = 4, REVOKED = 8,
-	NO_VM = 16 };
+	NO_VM = 16, REFUSED = 32,
+	MAY_NOT = UNTRUSTED | OTHER_GROUP | SHREDDED | REVOKED | NO_VM |
+	    REFUSED };
 
 static struct {
 	unsigned int flags;
@@ -73,8 +75,7 @@ __wrap_kek_hold(struct kmxd *k, const struct vm *vm, uint32_t n,
 
 	(void)k, (void)n;
 	/* What nobody may have is never asked of the KMS. */
-	FUZZ_ASSERT(!(given.flags & (SHREDDED | OTHER_GROUP | REVOKED |
-	    UNTRUSTED | NO_VM)) && vm->kek_count == 1);
+	FUZZ_ASSERT(!(given.flags & MAY_NOT) && vm->kek_count == 1);
 	if (fail_now())
 		return blame(answer, "kms", err_set(err, ERR_CLOSED, "gone"));
 	*entry = NULL;
@@ -144,6 +145,9 @@ __wrap_store_get(struct store *store, const char *kind, const char *key,
 		    "\"x\",\"group\":\"g\",\"revoked\":%d}", 0,
 		    given.flags & REVOKED ? 9 : 0);
 		rc = record_set(out, key, text);
+	} else if (strcmp(kind, "attested") == 0 && given.flags & REFUSED) {
+		rc = record_set(out, key, "{\"session\":1,\"state\":"
+		    "\"refused\",\"reason\":\"r\"}");
 	} else if (strcmp(kind, EPOCH_KIND) == 0) {
 		rc = record_set(out, key, given.epoch);
 	}
@@ -214,6 +218,27 @@ gather(struct http_route *all)
 	return count;
 }
 
+static bool
+ends_with(const char *path, const char *end)
+{
+	size_t n = strlen(path), m = strlen(end);
+
+	return n >= m && strcmp(path + n - m, end) == 0;
+}
+
+/* An epoch is a leave to open the VM; one's own is taken back by whoever is
+ * still a host. */
+static void
+check_granted(const struct http_route *route, const struct http_answer *a)
+{
+	unsigned int may_not = ends_with(route->path, "/acquire") ||
+	    ends_with(route->path, "/claim") ? MAY_NOT :
+	    ends_with(route->path, "/reclaim") ? SHREDDED | REVOKED | NO_VM :
+	    0;
+
+	FUZZ_ASSERT(a->status != 200 || !(given.flags & may_not));
+}
+
 static void
 run(struct kmxd *k, const struct http_service *service, size_t which,
     const uint8_t *body, size_t size)
@@ -240,6 +265,7 @@ run(struct kmxd *k, const struct http_service *service, size_t which,
 		    NULL, size > 0 ? body : NULL, size, &a);
 	(void)http_answer_text(&a);
 	FUZZ_ASSERT(a.status >= 200 && a.status < 600);
+	check_granted(route, &a);
 	http_request_reset(r);
 	http_answer_reset(&a);
 	free(r);

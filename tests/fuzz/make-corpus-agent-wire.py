@@ -7,7 +7,7 @@ import struct
 import sys
 
 OUT = os.path.join(sys.argv[1], "agent-wire")
-WATCHED, RIGHT_IDS = 0x10, 0x20
+WATCHED, RIGHT_IDS, MORE = 0x10, 0x20, 0x40
 UUID = b"\x77" + bytes(15)
 
 
@@ -34,11 +34,13 @@ answers = {
     2: b"", 3: blob(b"W" * 100) + b"K" * 32 + blob(b"authority a"),
     4: b"K" * 32, 6: struct.pack(">QBI", 6, 1, 60), 7: b"", 9: b"",
     10: b"\0", 12: b"\1" + blob(b"DER") + b"\1" + blob(b"CA"),
-    13: blob(b"{}"),
+    13: blob(b"{}"), 16: b"", 17: struct.pack(">QBI", 6, 1, 60),
+    18: struct.pack(">QBI", 6, 0, 60),
 }
 for kind, fields in answers.items():
-    seed(f"answer-{kind}", RIGHT_IDS | kind, hello, answer(kind, fields))
-    seed(f"refused-{kind}", RIGHT_IDS | kind, hello,
+    asked = RIGHT_IDS | (kind if kind < 16 else MORE | (kind - 16))
+    seed(f"answer-{kind}", asked, hello, answer(kind, fields))
+    seed(f"refused-{kind}", asked, hello,
          answer(kind, refused, -16))
     # Once more as a message alone, for the codec.
     with open(os.path.join(OUT, f"message-{kind}"), "wb") as f:

@@ -16,6 +16,13 @@ OPEN = {"epoch": 2, "confirmed": True, "clean": False, "digest": D,
                                    "lease_until": 1 << 33}}
 CLEAN = {"epoch": 1, "confirmed": True, "clean": True, "digest": D,
          "synced": True}
+S = "5e" * 16
+OFFER = {"host": "h", "instance": I, "session": S, "epoch": 2, "digest": D,
+         "open": True, "synced": True, "at": 1}
+OFFERED = {**{k: v for k, v in OPEN.items() if k != "digest"},
+           "offer": OFFER}
+OTHERS = {**OFFERED, "owner": {**OPEN["owner"], "host": "o"},
+          "offer": {**OFFER, "host": "o"}}
 # In the order of the service's tables.
 BODIES = [
     ("create", {"vm": VM, "name": "n", "group": "g"}), ("forget", None),
@@ -27,6 +34,10 @@ BODIES = [
     ("release", {"epoch": 2, "digest": D, "instance": I, "synced": True}),
     ("check", {"epoch": 1, "digest": D}),
     ("leases", {"vms": [{"vm": VM, "epoch": 2, "instance": I}]}),
+    ("offer", {"epoch": 2, "digest": D, "instance": I, "session": S,
+               "synced": True}),
+    ("claim", {"epoch": 2, "instance": I, "session": S}),
+    ("reclaim", {"epoch": 2, "instance": I, "session": S}),
     ("list", None), ("show", None),
     ("grants", {"groups": ["g", "o"], "needs_trust": False}),
     ("fence", {"reason": "r"}), ("accept", {"reason": "r"}),
@@ -41,10 +52,12 @@ def seed(name, flags, which, epoch, body, failing=bytes(4)):
 
 os.makedirs(OUT, exist_ok=True)
 for i, (what, good) in enumerate(BODIES):
-    record = CLEAN if what in ("acquire", "check", "create") else OPEN
+    record = (CLEAN if what in ("acquire", "check", "create") else
+              OTHERS if what == "claim" else
+              OFFERED if what == "reclaim" else OPEN)
     seed(what, 0, i, record, good)
     seed(what + "-failing", 0, i, record, good, b"\x19\1\2\3")
 for i, flag in enumerate(("untrusted", "other-group", "shredded", "revoked",
-                          "no-vm")):
-    seed("open-" + flag, 1 << i, 3, CLEAN, BODIES[3][1])
-    seed("acquire-" + flag, 1 << i, 7, CLEAN, BODIES[7][1])
+                          "no-vm", "refused")):
+    for n, record in ((3, CLEAN), (7, CLEAN), (13, OTHERS), (14, OFFERED)):
+        seed(BODIES[n][0] + "-" + flag, 1 << i, n, record, BODIES[n][1])

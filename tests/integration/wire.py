@@ -238,6 +238,20 @@ class Place:
                        stdout=subprocess.DEVNULL, timeout=60)
         return file
 
+    def among(self, pids, command):
+        """The command, where /proc shows these processes and itself only: who
+        acts on every vtpmd of the host must not find those of other tests."""
+        proc = self.path("proc")
+        os.makedirs(proc, exist_ok=True)
+        script = ('set -e; proc=$1; pids=$2; shift 2\n'
+                  'mount -t tmpfs none "$proc"; ln -s $$ "$proc/self"\n'
+                  'for p in $pids $$; do mkdir "$proc/$p"\n'
+                  'mount --bind "/proc/$p" "$proc/$p"; done\n'
+                  'mount --rbind "$proc" /proc; exec "$@"')
+        rights = [] if os.geteuid() == 0 else ["--map-current-user"]
+        return ["unshare", *rights, "--mount", "sh", "-c", script, "sh", proc,
+                " ".join(map(str, pids)), *command]
+
     def start(self, file, *options, wait=True, **popen):
         d = Vtpmd(self, file, options, popen)
         self.running.append(d)

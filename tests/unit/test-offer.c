@@ -221,6 +221,20 @@ Test(offer, nobody_opens_it_meanwhile)
 	cr_assert_eq(take(&r, 6, 60, &host_b, 1), EPOCH_DONE);
 }
 
+/* What was allowed of this opening is not allowed of a later one. */
+Test(offer, uses_up_an_accepted_restore)
+{
+	struct epoch_record r = on_offer();
+	struct epoch_claim left = claim(7, 70);
+
+	r.accept = true;
+	cr_assert_eq(taken(&r, 6, session_1, &host_b, 1), EPOCH_DONE);
+	cr_assert_not(r.accept);
+	cr_assert_eq(epoch_confirm(&r, 7, &host_b), EPOCH_DONE);
+	cr_assert_eq(epoch_release(&r, &left, true, &host_b), EPOCH_DONE);
+	cr_assert_eq(take(&r, 5, 50, &host_a, 2), EPOCH_STALE);
+}
+
 Test(offer, of_a_vm_that_was_saved)
 {
 	struct epoch_record r = on_offer();
@@ -233,6 +247,12 @@ Test(offer, of_a_vm_that_was_saved)
 	cr_assert_eq(epoch_release(&r, &other, true, &host_a), EPOCH_DONE);
 	cr_assert_eq(taken(&r, 6, session_1, &host_b, 1), EPOCH_STALE,
 	    "it was used before it closed");
+	r = on_offer();
+	cr_assert_eq(epoch_release(&r, &left, true, &host_a), EPOCH_DONE);
+	cr_assert_eq(epoch_fence(&r), EPOCH_DONE, "void, though nobody's");
+	cr_assert_eq(taken(&r, 6, session_1, &host_b, 1), EPOCH_STALE);
+	cr_assert_eq(epoch_fence(&r), EPOCH_SAME);
+	cr_assert_eq(take(&r, 6, 60, &host_b, 1), EPOCH_DONE);
 	r = on_offer();
 	cr_assert_eq(epoch_release(&r, &left, true, &host_a), EPOCH_DONE);
 	cr_assert_eq(take(&r, 6, 60, &host_a, 1), EPOCH_DONE, "or started");

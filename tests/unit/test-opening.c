@@ -714,6 +714,29 @@ Test(opening, end_of_a_loan_that_was_taken)
 	end_of_a_taken_loan(false);
 }
 
+/* What its sync failed for is not called closed by the next one, which finds
+ * nothing to do: or a power cut would leave a file that the record refuses. */
+Test(opening, end_of_a_loan_whose_sync_fails)
+{
+	struct nvram *nv;
+
+	go_back(&starts[OPEN]);
+	cr_assert_eq(take(&nv, NULL), 0);
+	cr_assert_eq(fixture_commit(nv, 2), 0);
+	cr_assert_eq(fixture_commit_unsynced(nv, 2), 0);
+	cr_assert(nvram_lend(nv));
+	fault_store_fail_at(fx.store, 0, EIO, 1);
+	cr_assert_eq(nvram_end_loan(nv, NULL), ERR_SYSTEM);
+	fault_store_disarm(fx.store);
+	(void)nvram_end_loan(nv, NULL);
+	die(nv);
+	fault_store_cut(fx.store, FAULT_CUT_LOSE, 1);
+	record_cut(0);
+	cr_assert_eq(take(&nv, NULL), 0);
+	cr_assert_eq(fixture_state(nv), 2);
+	die(nv);
+}
+
 /* The record here is open since its owner died, and the file has been used elsewhere
  * since: its epochs go on from the file's. */
 Test(opening, loan_from_elsewhere)

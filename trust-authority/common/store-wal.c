@@ -56,34 +56,66 @@ wal_wait_set(sqlite3 *db, struct wal_wait *w, unsigned int most_ms)
 	(void)sqlite3_busy_handler(db, on_busy, w);
 }
 
+/* The thread's own connection. */
+struct link {
+	sqlite3 *db;			/* NULL: not open */
+	struct wal_wait wait;
+};
+
+static void
+tell_failed(const struct wal_copier *c, const char *why)
+{
+	log_warning("the write-ahead log of %s cannot be copied into it: %s; "
+	    "it grows until it can", c->file, why);
+}
+
+/* Opened when there is something to copy, and then again if it could not be:
+ * a want of descriptors passes. */
+static bool
+is_open(const struct wal_copier *c, struct link *l)
+{
+	int e;
+
+	if (l->db != NULL)
+		return true;
+	e = sqlite3_open_v2(c->file, &l->db, SQLITE_OPEN_READWRITE |
+	    SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX, NULL);
+	if (e == SQLITE_OK)
+		e = sqlite3_exec(l->db, "PRAGMA synchronous = FULL", NULL,
+		    NULL, NULL);
+	if (e == SQLITE_OK) {
+		wal_wait_set(l->db, &l->wait, COPIER_BUSY_MS);
+		return true;
+	}
+	tell_failed(c, sqlite3_errstr(e));
+	(void)sqlite3_close(l->db);
+	l->db = NULL;
+	return false;
+}
+
 /* Another program may be copying: then there is nothing to do. */
 static void
-copy(struct wal_copier *c, sqlite3 *db, int pages)
+copy(const struct wal_copier *c, struct link *l, int pages)
 {
 	int mode = pages >= MOST_PAGES ? SQLITE_CHECKPOINT_RESTART :
 	    SQLITE_CHECKPOINT_PASSIVE;
-	int e = sqlite3_wal_checkpoint_v2(db, NULL, mode, NULL, NULL);
+	int e;
 
+	if (!is_open(c, l))
+		return;
+	e = sqlite3_wal_checkpoint_v2(l->db, NULL, mode, NULL, NULL);
 	if (e != SQLITE_OK && (e & 0xff) != SQLITE_BUSY &&
 	    (e & 0xff) != SQLITE_LOCKED)
-		log_warning("the write-ahead log of %s cannot be copied into "
-		    "it: %s; it grows until it can", c->file,
-		    sqlite3_errmsg(db));
+		tell_failed(c, sqlite3_errmsg(l->db));
 }
 
 static void *
 work(void *arg)
 {
 	struct wal_copier *c = arg;
-	struct wal_wait wait;
-	sqlite3 *db = NULL;
+	struct link own = { .db = NULL };
 	int pages;
 
-	if (sqlite3_open_v2(c->file, &db, SQLITE_OPEN_READWRITE |
-	    SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX, NULL) == SQLITE_OK)
-		(void)sqlite3_exec(db, "PRAGMA synchronous = FULL", NULL, NULL,
-		    NULL);
-	wal_wait_set(db, &wait, COPIER_BUSY_MS);
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
 		while (!c->wanted && !c->ending)
@@ -93,11 +125,11 @@ work(void *arg)
 		c->wanted = false;
 		pages = c->pages;
 		pthread_mutex_unlock(&c->lock);
-		copy(c, db, pages);
+		copy(c, &own, pages);
 		pthread_mutex_lock(&c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);
-	(void)sqlite3_close(db);
+	(void)sqlite3_close(own.db);
 	return NULL;
 }
 

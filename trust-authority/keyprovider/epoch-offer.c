@@ -76,6 +76,9 @@ grant(struct epoch_record *r, const struct epoch_asker *who,
 	 * memory that was lost. */
 	r->synced = first && o->synced;
 	r->epoch++;
+	/* An accepted restore was for the next who opens it; it must not wait
+	 * for a copy that somebody puts there much later. */
+	r->accept = false;
 	r->confirmed = r->clean = false;
 	memset(r->digest, 0, sizeof(r->digest));
 	r->offer.open = false;

@@ -199,10 +199,13 @@ epoch_renew(struct epoch_record *r, uint64_t epoch,
 enum epoch_step
 epoch_fence(struct epoch_record *r)
 {
-	if (r->owner.host[0] == '\0')
+	bool offered = r->offer.is && r->offer.open;
+
+	/* One that was saved, and closed, is on offer without an owner. */
+	if (r->owner.host[0] == '\0' && !offered)
 		return EPOCH_SAME;
 	memset(&r->owner, 0, sizeof(r->owner));
-	if (r->offer.open)
+	if (offered)
 		r->offer = (struct epoch_offer){ 0 };
 	return EPOCH_DONE;
 }

@@ -126,8 +126,8 @@ enum epoch_step epoch_release(struct epoch_record *r,
 enum epoch_step epoch_renew(struct epoch_record *r, uint64_t epoch,
     const struct epoch_asker *who, int64_t lease_until, int64_t enough);
 /* The owner is none any more; of what it left, nothing is believed that was
- * not recorded. Its offer is void; one that it had claimed and not used can be
- * taken back. */
+ * not recorded. Its offer is void, also of a VM that was saved and is nobody's;
+ * one that it had claimed and not used can be taken back. */
 enum epoch_step epoch_fence(struct epoch_record *r);
 
 /* -- handing over: epoch-offer.c -- */
