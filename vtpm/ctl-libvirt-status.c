@@ -26,17 +26,16 @@ static const char *const state_names[] = {
 static void
 find_swtpm(char out[PATH_MAX], const char *path)
 {
-	char copy[4096], *rest = copy, *directory, file[PATH_MAX];
+	char copy[4096], name[4096 + 8], *rest = copy, *directory;
+	char file[PATH_MAX];
 	struct err ignored = { 0 };
 
 	out[0] = '\0';
 	snprintf(copy, sizeof(copy), "%s", path);
 	while ((directory = strsep(&rest, ":")) != NULL) {
-		if (libvirt_path(file, directory, &ignored) < 0 ||
-		    strlen(file) + sizeof("/swtpm") > sizeof(file))
-			continue;
-		strcat(file, "/swtpm");
-		if (access(file, X_OK) == 0) {
+		snprintf(name, sizeof(name), "%s/swtpm", directory);
+		if (libvirt_path(file, name, &ignored) == 0 &&
+		    access(file, X_OK) == 0) {
 			memcpy(out, file, sizeof(file));
 			return;
 		}

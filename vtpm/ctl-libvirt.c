@@ -171,16 +171,14 @@ make_state(json_t *result, json_t *changed, struct err *err)
 static int
 check_front(struct err *err)
 {
-	static const char *const names[] = { "swtpm", "swtpm_setup",
-		"swtpm_ioctl" };
-	char path[PATH_MAX], name[64];
+	static const char *const names[] = { LIBVIRT_FRONT "/swtpm",
+		LIBVIRT_FRONT "/swtpm_setup", LIBVIRT_FRONT "/swtpm_ioctl" };
+	char path[PATH_MAX];
 	int rc;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(name, sizeof(name), "/%s", names[i]);
-		if ((rc = libvirt_path(path, LIBVIRT_FRONT, err)) < 0)
+		if ((rc = libvirt_path(path, names[i], err)) < 0)
 			return rc;
-		strncat(path, name, sizeof(path) - strlen(path) - 1);
 		if (access(path, X_OK) < 0)
 			return err_sys(err, errno, "cannot use %s: without all "
 			    "three programs libvirt offers no TPM", path);
