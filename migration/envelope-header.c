@@ -23,7 +23,7 @@ envelope_header_put(struct buf *b, const struct envelope_header *h)
 	const struct envelope *e = &h->e;
 
 	buf_put_bytes(b, magic, sizeof(magic));
-	buf_put_u32be(b, ENVELOPE_VERSION);
+	buf_put_u32be(b, h->version);
 	buf_put_bytes(b, e->uuid, sizeof(e->uuid));
 	buf_put_u32be(b, e->kind);
 	buf_put_u32be(b, e->members);
@@ -84,19 +84,19 @@ int
 envelope_header_get(struct buf *b, struct envelope_header *h, struct err *err)
 {
 	uint8_t start[sizeof(magic)];
-	uint32_t version = 0;
 
 	memset(h, 0, sizeof(*h));
 	if (buf_get_bytes(b, start, sizeof(start)) < 0 ||
 	    memcmp(start, magic, sizeof(magic)) != 0)
 		return err_set(err, ERR_FORMAT, "it is not a state blob that "
 		    "a vtpmd has sealed");
-	if (buf_get_u32be(b, &version) < 0)
+	if (buf_get_u32be(b, &h->version) < 0)
 		return err_set(err, ERR_FORMAT, "it is cut short");
-	if (version != ENVELOPE_VERSION)
+	if (h->version != ENVELOPE_VERSION &&
+	    h->version != ENVELOPE_VERSION_NAMED)
 		return err_set(err, ERR_UNSUPPORTED, "it is of version %u, "
-		    "and this vtpmd takes version %u", version,
-		    ENVELOPE_VERSION);
+		    "and this vtpmd takes versions up to %u", h->version,
+		    ENVELOPE_VERSION_NAMED);
 	if (get_fields(b, h) < 0 || h->state_size > ENVELOPE_STATE_MAX ||
 	    buf_left(b) != (size_t)h->state_size + XAES_TAG_SIZE)
 		return err_set(err, ERR_FORMAT, "it is cut short or damaged");

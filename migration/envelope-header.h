@@ -27,7 +27,8 @@ struct envelope_header {
 	size_t n_wrapped;
 	struct envelope_wrapped wrapped[ENVELOPE_PROTECTORS_MAX];
 	uint8_t nonce[XAES_NONCE_SIZE];
-	uint32_t state_size;
+	uint32_t version;
+	uint32_t state_size;		/* with the name before it */
 };
 
 void envelope_header_put(struct buf *b, const struct envelope_header *h);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "migration/envelope-header.h"
 
+#define PERMANENT 1u		/* the kind with the name */
 #define AAD_MAX (UUID_SIZE + ENVELOPE_SESSION_SIZE + 2 + ENVELOPE_ID_SIZE + \
 	2 + ENVELOPE_PARAMS_MAX)
 
@@ -129,15 +130,19 @@ envelope_session_new(struct envelope_session **out,
 		rc = err_sys(err, errno, "cannot lock memory for a key");
 		goto out;
 	}
+	s->header.version = ENVELOPE_VERSION;
 	if ((rc = crypto_random(secret_data(s->key), ENVELOPE_KEY_SIZE,
 	    err)) < 0 ||
 	    (rc = crypto_random(e->session, sizeof(e->session), err)) < 0 ||
 	    (rc = commit_to(s->key, e, s->header.commitment, err)) < 0)
 		goto out;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if ((rc = wrap(e, &keks[i], s->key, &s->header.wrapped[i],
 		    err)) < 0)
 			goto out;
+		if (keks[i].protector != ENVELOPE_BY_FILE)
+			s->header.version = ENVELOPE_VERSION_NAMED;
+	}
 	s->header.n_wrapped = n;
 	*out = s;
 	s = NULL;
@@ -161,14 +166,28 @@ envelope_session_id(const struct envelope_session *s)
 	return s->header.e.session;
 }
 
+/* What goes before the state: the length of a name, and the name. */
+static size_t
+put_name(uint8_t out[ENVELOPE_NAME_SIZE], const struct envelope_header *h)
+{
+	size_t n = h->e.kind == PERMANENT ? strnlen(h->e.name,
+	    ENVELOPE_NAME_SIZE - 1) : 0;
+
+	if (h->version != ENVELOPE_VERSION_NAMED)
+		return 0;
+	out[0] = (uint8_t)n;
+	memcpy(out + 1, h->e.name, n);
+	return n + 1;
+}
+
 int
 envelope_seal(struct envelope_session *s, struct envelope *e,
     const void *state, size_t size, uint8_t **out, size_t *out_size,
     struct err *err)
 {
 	struct envelope_header h = s->header;
-	size_t room = ENVELOPE_OVERHEAD_MAX + size;
-	uint8_t *bytes = NULL;
+	size_t room = ENVELOPE_OVERHEAD_MAX + size, at, named;
+	uint8_t *bytes = NULL, name[ENVELOPE_NAME_SIZE];
 	struct xaes *x = NULL;
 	struct buf b;
 	int rc;
@@ -178,8 +197,9 @@ envelope_seal(struct envelope_session *s, struct envelope *e,
 	memcpy(e->session, h.e.session, sizeof(e->session));
 	e->sequence = s->sealed + 1;
 	h.e = *e;
-	h.state_size = (uint32_t)size;
-	if (size > ENVELOPE_STATE_MAX)
+	named = put_name(name, &h);
+	h.state_size = (uint32_t)(named + size);
+	if (size > ENVELOPE_STATE_MAX - named)
 		return err_set(err, ERR_NOSPACE, "a state of %zu bytes is "
 		    "larger than any", size);
 	if ((bytes = malloc(room)) == NULL)
@@ -189,21 +209,45 @@ envelope_seal(struct envelope_session *s, struct envelope *e,
 	    (rc = state_key(s->key, e, &x, err)) < 0)
 		goto out;
 	envelope_header_put(&b, &h);
+	at = b.pos;
+	buf_put_bytes(&b, name, named);
 	if (!buf_ok(&b) || buf_left(&b) < size + XAES_TAG_SIZE) {
 		rc = err_set(err, ERR_INTERNAL, "an envelope is too small");
 		goto out;
 	}
-	if ((rc = xaes_seal(x, h.nonce, bytes, b.pos, state, size,
-	    bytes + b.pos, bytes + b.pos + size, err)) < 0)
+	/* Sealed in place, where name and state are together. */
+	memcpy(bytes + b.pos, state, size);
+	if ((rc = xaes_seal(x, h.nonce, bytes, at, bytes + at, named + size,
+	    bytes + at, bytes + at + named + size, err)) < 0)
 		goto out;
-	*out_size = b.pos + size + XAES_TAG_SIZE;
+	*out_size = at + named + size + XAES_TAG_SIZE;
 	*out = bytes;
 	bytes = NULL;
 	s->sealed++;
 out:
 	xaes_free(x);
+	if (bytes != NULL)
+		cleanse(bytes, room);
 	free(bytes);
 	return rc;
+}
+
+/* A recipient's parameters are those of the first where it has none. */
+static void
+share_params(const struct envelope_header *h, struct envelope_kek *by)
+{
+	if (by->protector != ENVELOPE_BY_RECIPIENT || by->params_size > 0)
+		return;
+	for (size_t i = 0; i < h->n_wrapped; i++) {
+		const struct envelope_wrapped *w = &h->wrapped[i];
+
+		if (w->protector != ENVELOPE_BY_RECIPIENT ||
+		    w->params_size == 0)
+			continue;
+		by->params_size = w->params_size;
+		memcpy(by->params, w->params, w->params_size);
+		return;
+	}
 }
 
 /* The session's key from the first protector that is ours. */
@@ -221,6 +265,7 @@ find_key(const struct envelope_header *h, envelope_find *find, void *arg,
 		by->params_size = w->params_size;
 		memcpy(by->id, w->id, sizeof(by->id));
 		memcpy(by->params, w->params, w->params_size);
+		share_params(h, by);
 		rc = find(arg, by, err);
 		if (rc == ERR_NOTFOUND)
 			continue;
@@ -245,6 +290,25 @@ check_commitment(const struct envelope_header *h, const struct secret *key,
 		return rc;
 	if (memcmp(commitment, h->commitment, sizeof(commitment)) != 0)
 		return err_set(err, ERR_AUTH, "it was changed on the way");
+	return 0;
+}
+
+/* Takes the name from before the state, which is authentic. */
+static int
+split_name(const struct envelope_header *h, struct secret *plain,
+    struct envelope *e, struct err *err)
+{
+	struct buf b = buf_reader(secret_bytes(plain), secret_size(plain));
+	uint8_t n = 0;
+
+	if (h->version != ENVELOPE_VERSION_NAMED)
+		return 0;
+	if (buf_get_u8(&b, &n) < 0 || n >= sizeof(e->name) ||
+	    buf_get_bytes(&b, e->name, n) < 0)
+		return err_set(err, ERR_FORMAT, "the VM's name in it is too "
+		    "long");
+	memmove(secret_data(plain), secret_bytes(plain) + b.pos, buf_left(&b));
+	secret_truncate(plain, buf_left(&b));
 	return 0;
 }
 
@@ -279,6 +343,19 @@ out:
 }
 
 int
+envelope_uuid(const void *bytes, size_t size, uint8_t uuid[UUID_SIZE],
+    struct err *err)
+{
+	struct buf b = buf_reader(bytes, size);
+	struct envelope_header h;
+	int rc = envelope_header_get(&b, &h, err);
+
+	if (rc == 0)
+		memcpy(uuid, h.e.uuid, UUID_SIZE);
+	return rc;
+}
+
+int
 envelope_open(const void *bytes, size_t size, const uint8_t uuid[UUID_SIZE],
     envelope_find *find, void *arg, struct envelope *e,
     struct envelope_kek *by, struct secret **state, struct err *err)
@@ -300,10 +377,15 @@ envelope_open(const void *bytes, size_t size, const uint8_t uuid[UUID_SIZE],
 	}
 	if ((rc = find_key(&h, find, arg, by, &key, err)) < 0 ||
 	    (rc = check_commitment(&h, key, err)) < 0 ||
-	    (rc = open_state(&b, &h, key, state, err)) < 0)
+	    (rc = open_state(&b, &h, key, state, err)) < 0 ||
+	    (rc = split_name(&h, *state, &h.e, err)) < 0)
 		goto out;
 	*e = h.e;
 out:
+	if (rc < 0) {
+		secret_free(*state);
+		*state = NULL;
+	}
 	secret_free(key);
 	cleanse(by->key, sizeof(by->key));
 	return rc;

@@ -15,12 +15,16 @@
 #include "base/secret.h"
 #include "base/uuid.h"
 
+/* What is for other hosts is of version 2: its state begins with the VM's name,
+ * which they have no file to read from. */
 #define ENVELOPE_VERSION 1u
+#define ENVELOPE_VERSION_NAMED 2u
 #define ENVELOPE_KEY_SIZE 32
 #define ENVELOPE_SESSION_SIZE 16
 #define ENVELOPE_ID_SIZE 16
 #define ENVELOPE_PARAMS_MAX 96
-#define ENVELOPE_PROTECTORS_MAX 3
+#define ENVELOPE_PROTECTORS_MAX 7
+#define ENVELOPE_NAME_SIZE 64		/* with the final NUL */
 /* An envelope is at most so much larger than the state in it. */
 #define ENVELOPE_OVERHEAD_MAX 1024
 /* Sealed it still fits what vtpmd takes in one piece, 256 KiB. */
@@ -31,7 +35,8 @@ enum envelope_protector {
 	ENVELOPE_BY_FILE = 1,		/* whoever opens the same nvram file */
 	ENVELOPE_BY_RECIPIENT = 2,	/* the owner of a private key */
 	ENVELOPE_BY_AUTHORITY = 3,	/* whom the trust authority gives the
-					 * VM's key */
+					 * VM's key; the parameters
+					 * are that key, wrapped */
 };
 
 /* A key that wraps a session's key. It must not be used for anything else. */
@@ -56,11 +61,14 @@ struct envelope {
 	uint64_t epoch;			/* of the nvram file that it is from */
 	uint64_t made;			/* seconds since 1970, UTC */
 	uint32_t state_version;		/* TPMLIB_GetVersion() */
+	char name[ENVELOPE_NAME_SIZE];	/* of the VM; with the permanent state,
+					 * and only to other hosts */
 };
 
 struct envelope_session;
 
-/* A fresh key, wrapped under each of the n keys. */
+/* A fresh key, wrapped under each of the n keys. A recipient's may come without
+ * parameters: those of the recipient before it are its. */
 int envelope_session_new(struct envelope_session **out,
     const uint8_t uuid[UUID_SIZE], const struct envelope_kek *keks, size_t n,
     struct err *err);
@@ -76,6 +84,10 @@ int envelope_seal(struct envelope_session *s, struct envelope *e,
 /* Gives the key of a protector: 0; ERR_NOTFOUND: not one of ours; another code
  * ends the opening. */
 typedef int envelope_find(void *arg, struct envelope_kek *kek,
+    struct err *err);
+
+/* Which VM it says that it is of; nothing is authentic yet. */
+int envelope_uuid(const void *bytes, size_t size, uint8_t uuid[UUID_SIZE],
     struct err *err);
 
 /* Opens what anybody may have sent for the VM uuid. ERR_FORMAT: not an

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct new_file {
 	int fd;
 	char *path, *directory;
 	char *temporary;	/* NULL once it is gone */
+	bool replaces;
 };
 
 static int
@@ -49,8 +51,9 @@ give_to_owner(const struct new_file *f, struct err *err)
 	return 0;
 }
 
-int
-new_file_open(struct new_file **out, const char *path, struct err *err)
+static int
+open_it(struct new_file **out, const char *path, bool replaces,
+    struct err *err)
 {
 	struct new_file *f = calloc(1, sizeof(*f));
 	struct stat st;
@@ -60,7 +63,8 @@ new_file_open(struct new_file **out, const char *path, struct err *err)
 	if (f == NULL)
 		return err_sys(err, ENOMEM, "cannot create %s", path);
 	f->fd = -1;
-	if (lstat(path, &st) == 0) {
+	f->replaces = replaces;
+	if (!replaces && lstat(path, &st) == 0) {
 		rc = err_set(err, ERR_EXISTS, "%s exists already", path);
 		goto out;
 	}
@@ -83,6 +87,18 @@ out:
 }
 
 int
+new_file_open(struct new_file **out, const char *path, struct err *err)
+{
+	return open_it(out, path, false, err);
+}
+
+int
+new_file_open_over(struct new_file **out, const char *path, struct err *err)
+{
+	return open_it(out, path, true, err);
+}
+
+int
 new_file_write(struct new_file *f, const void *data, size_t size,
     uint64_t offset, struct err *err)
 {
@@ -102,6 +118,12 @@ new_file_write(struct new_file *f, const void *data, size_t size,
 	return 0;
 }
 
+int
+new_file_fd(const struct new_file *f)
+{
+	return f->fd;
+}
+
 static int
 sync_directory(const struct new_file *f, struct err *err)
 {
@@ -116,6 +138,21 @@ sync_directory(const struct new_file *f, struct err *err)
 	return rc;
 }
 
+static int
+give_name(const struct new_file *f, struct err *err)
+{
+	if (f->replaces)
+		return rename(f->temporary, f->path) == 0 ? 0 :
+		    err_sys(err, errno, "cannot replace %s", f->path);
+	/* link, unlike rename, never replaces. */
+	if (link(f->temporary, f->path) < 0)
+		return errno == EEXIST ?
+		    err_set(err, ERR_EXISTS, "%s exists already", f->path) :
+		    err_sys(err, errno, "cannot link %s", f->path);
+	(void)unlink(f->temporary);
+	return 0;
+}
+
 int
 new_file_finish(struct new_file *f, struct err *err)
 {
@@ -123,17 +160,28 @@ new_file_finish(struct new_file *f, struct err *err)
 
 	if (fsync(f->fd) < 0)
 		return err_sys(err, errno, "cannot sync %s", f->path);
-	/* link, unlike rename, never replaces. */
-	if (link(f->temporary, f->path) < 0)
-		return errno == EEXIST ?
-		    err_set(err, ERR_EXISTS, "%s exists already", f->path) :
-		    err_sys(err, errno, "cannot link %s", f->path);
-	(void)unlink(f->temporary);
+	if ((rc = give_name(f, err)) < 0)
+		return rc;
 	free(f->temporary);
 	f->temporary = NULL;
 	if ((rc = sync_directory(f, err)) < 0)
 		(void)unlink(f->path);
 	return rc;
+}
+
+void
+new_file_unname(struct new_file *f)
+{
+	(void)unlink(f->path);
+	(void)sync_directory(f, NULL);
+}
+
+void
+new_file_leave(struct new_file *f)
+{
+	free(f->temporary);
+	f->temporary = NULL;
+	new_file_free(f);
 }
 
 void

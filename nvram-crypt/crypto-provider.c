@@ -39,6 +39,10 @@ static const struct operation nvram_operations[OPERATIONS_MAX] = {
 	{ OSSL_OP_MAC, (const char *const[]){ "HMAC", NULL } },
 	{ OSSL_OP_KDF, (const char *const[]){ "KBKDF", "PBKDF2", NULL } },
 	{ OSSL_OP_RAND, (const char *const[]){ "HASH-DRBG", NULL } },
+	/* For a migration; where there is none they are not asked for. */
+	{ OSSL_OP_KEYMGMT, (const char *const[]){ "EC:id-ecPublicKey",
+		NULL } },
+	{ OSSL_OP_KEYEXCH, (const char *const[]){ "ECDH", NULL } },
 };
 
 static const struct operation tpm_operations[OPERATIONS_MAX] = {

@@ -281,6 +281,36 @@ authority_offer(struct freshness *f, const struct freshness_handover *h,
 	return ask(fa, &q, AGENT_TIME_RUNNING, &answer, err);
 }
 
+void
+freshness_authority_expect(struct freshness *f, int fd)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+
+	freshness_instance_drop(&fa->instance, false);
+	fa->instance.fd = fd;
+	fa->prepared = true;
+}
+
+int
+freshness_authority_give_back(struct freshness *f, uint64_t epoch,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], struct err *err)
+{
+	struct freshness_authority *fa = (struct freshness_authority *)f;
+	struct agent_message q = owned(fa, AGENT_OFFER), answer;
+	int rc;
+
+	if (!fa->instance.held)
+		return 0;
+	/* The offerer's epoch says that it is his file that counts; its digest
+	 * is known there. */
+	q.epoch = epoch;
+	memcpy(q.session, session, sizeof(q.session));
+	rc = ask(fa, &q, AGENT_TIME_CLOSE, &answer, err);
+	agent_unwatch(fa->agent);
+	let_go(fa, true);
+	return rc;
+}
+
 /* After an offer. The file stays open: it may have to be taken back. */
 static void
 authority_let_go(struct freshness *f)
@@ -342,8 +372,10 @@ authority_close(struct freshness *f)
 {
 	struct freshness_authority *fa = (struct freshness_authority *)f;
 
+	/* Another one's watch goes on. */
+	if (fa->instance.held)
+		agent_unwatch(fa->agent);
 	freshness_instance_drop(&fa->instance, false);
-	agent_unwatch(fa->agent);
 	free(fa);
 }
 

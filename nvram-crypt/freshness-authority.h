@@ -20,4 +20,13 @@ int freshness_authority(struct freshness **out, struct agent *a,
 int freshness_authority_adopt(struct freshness **out, struct agent *a, int fd,
     const uint8_t uuid[UUID_SIZE], uint64_t epoch, struct err *err);
 
+/* For a VM that comes without its file: fd is of its instance's file, which is
+ * taken, and used by freshness_take_up. */
+void freshness_authority_expect(struct freshness *f, int fd);
+/* What was taken up at the end of its way, from who offered it at this epoch,
+ * and not used goes back: f owns it no more. Not where f has told of an epoch
+ * of its own (freshness_confirm). */
+int freshness_authority_give_back(struct freshness *f, uint64_t epoch,
+    const uint8_t session[FRESHNESS_SESSION_SIZE], struct err *err);
+
 #endif

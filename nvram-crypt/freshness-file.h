@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The files that this host's freshness records lie in; freshness-native.c alone
- * includes this. */
+/* The files that this host's freshness records lie in; freshness-native.c and
+ * freshness-arrive.c alone include this. */
 #ifndef NVRAM_CRYPT_FRESHNESS_FILE_H
 #define NVRAM_CRYPT_FRESHNESS_FILE_H
 

@@ -13,8 +13,9 @@
 
 #define FILE_SIZE (AGENT_INSTANCE_SIZE + 1)
 
-static int
-open_directory(const struct native_config *config, int *dir, struct err *err)
+int
+freshness_instance_directory(const struct native_config *config, int *dir,
+    struct err *err)
 {
 	struct native_owner owner = { .uid = config->owner,
 		.gid = config->group };
@@ -48,6 +49,21 @@ open_file(int dir, const char *name, int *fd, struct err *err)
 		return err_sys(err, errno, "cannot give STATE_DIR/authority/%s "
 		    "to the directory's owner", name);
 	return 0;
+}
+
+int
+freshness_instance_open(int dir, const uint8_t uuid[UUID_SIZE], int *fd,
+    struct err *err)
+{
+	char name[UUID_TEXT_SIZE];
+	int rc;
+
+	uuid_format(uuid, name);
+	if ((rc = open_file(dir, name, fd, err)) < 0 && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	return rc;
 }
 
 static int
@@ -99,15 +115,12 @@ freshness_instance_prepare(struct freshness_instance *i,
     const struct native_config *config, const uint8_t uuid[UUID_SIZE],
     struct err *err)
 {
-	char name[UUID_TEXT_SIZE];
 	int dir = -1, rc;
 
-	uuid_format(uuid, name);
 	freshness_instance_drop(i, false);
-	if ((rc = open_directory(config, &dir, err)) < 0)
+	if ((rc = freshness_instance_directory(config, &dir, err)) < 0)
 		return rc;
-	if ((rc = open_file(dir, name, &i->fd, err)) < 0)
-		freshness_instance_drop(i, false);
+	rc = freshness_instance_open(dir, uuid, &i->fd, err);
 	close(dir);
 	return rc;
 }
@@ -183,7 +196,7 @@ freshness_instance_remove(const struct native_config *config,
 	int dir, rc;
 
 	uuid_format(uuid, name);
-	if ((rc = open_directory(config, &dir, err)) < 0)
+	if ((rc = freshness_instance_directory(config, &dir, err)) < 0)
 		return rc;
 	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
 		rc = err_sys(err, errno, "cannot remove STATE_DIR/authority/%s",

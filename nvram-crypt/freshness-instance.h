@@ -30,7 +30,13 @@ struct freshness_instance {
 int freshness_instance_prepare(struct freshness_instance *i,
     const struct native_config *config, const uint8_t uuid[UUID_SIZE],
     struct err *err);
-/* That, unless it is open, and the lock. ERR_BUSY: the VM is in use on this
+/* The two halves of that, for a VM that is not known yet. The directory is made
+ * where missing; *dir, *fd are the caller's. */
+int freshness_instance_directory(const struct native_config *config, int *dir,
+    struct err *err);
+int freshness_instance_open(int dir, const uint8_t uuid[UUID_SIZE], int *fd,
+    struct err *err);
+/* prepare, unless it is open, and the lock. ERR_BUSY: the VM is in use on this
  * host. */
 int freshness_instance_take(struct freshness_instance *i,
     const struct native_config *config, const uint8_t uuid[UUID_SIZE],

@@ -254,6 +254,17 @@ native_confirm(struct freshness *f, struct err *err)
 }
 
 static int
+native_raise(struct freshness *f, uint64_t epoch, struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	int rc;
+
+	if ((rc = check_owned(fn, err)) == 0)
+		fn->epoch = epoch;
+	return rc;
+}
+
+static int
 native_release(struct freshness *f,
     const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
 {
@@ -399,6 +410,7 @@ static const struct freshness_ops native_ops = {
 	.forget = native_forget,
 	.check = native_check,
 	.hand_over = native_hand_over,
+	.raise = native_raise,
 	.close = native_close,
 };
 
@@ -442,4 +454,20 @@ freshness_adopt(struct freshness **out, int fd, const uint8_t uuid[UUID_SIZE],
 		*out = NULL;
 	}
 	return rc;
+}
+
+/* For a VM that comes without its file: freshness-arrive.c. */
+int
+freshness_record_take(struct freshness *f, int fd,
+    const uint8_t uuid[UUID_SIZE], uint64_t epoch, struct err *err)
+{
+	struct freshness_native *fn = (struct freshness_native *)f;
+	int rc;
+
+	drop_record(fn);
+	fn->fd = fd;
+	if ((rc = freshness_file_read(fd, uuid, &fn->record, err)) < 0)
+		return rc;
+	fn->epoch = epoch;
+	return record_epoch(fn, FRESHNESS_OPEN, NULL, false, err);
 }

@@ -36,6 +36,8 @@ struct freshness_ops {
 	int (*check)(struct freshness *f, const struct freshness_claim *c,
 	    struct err *err);
 	int (*hand_over)(const struct freshness *f);
+	int (*raise)(struct freshness *f,	/* NULL: cannot be */
+	    uint64_t epoch, struct err *err);
 	void (*close)(struct freshness *f);
 };
 

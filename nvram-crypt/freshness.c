@@ -88,6 +88,15 @@ freshness_confirm(struct freshness *f, struct err *err)
 }
 
 int
+freshness_raise(struct freshness *f, uint64_t epoch, struct err *err)
+{
+	if (f->ops->raise == NULL)
+		return err_set(err, ERR_UNSUPPORTED, "a VM whose record the "
+		    "trust authority keeps cannot come without its file");
+	return f->ops->raise(f, epoch, err);
+}
+
+int
 freshness_release(struct freshness *f,
     const uint8_t digest[FRESHNESS_DIGEST_SIZE], bool synced, struct err *err)
 {

@@ -108,6 +108,9 @@ int freshness_prepare(struct freshness *f, const struct freshness_claim *c,
  * state or protectors is acknowledged: from now on what was there before is an
  * older copy. */
 int freshness_confirm(struct freshness *f, struct err *err);
+/* The file's epoch becomes this one, which is higher than what was granted, for
+ * a state from where the VM went on without the file: to be confirmed. */
+int freshness_raise(struct freshness *f, uint64_t epoch, struct err *err);
 /* Clean close with the digest of the final state, which is on the disk; needs
  * freshness_confirm before. Gives up ownership. synced: both copies of the
  * superblock are on the disk too, and the next owner may build on it at once.
@@ -120,6 +123,19 @@ int freshness_release(struct freshness *f,
 int freshness_hand_over(const struct freshness *f);
 /* Takes fd: the host's own record of this VM, as its owner at epoch. */
 int freshness_adopt(struct freshness **out, int fd,
+    const uint8_t uuid[UUID_SIZE], uint64_t epoch, struct err *err);
+/* For a VM that comes without its file, the descriptor of its record:
+ * ERR_NOTFOUND, or with make a new one that says that epoch, which is the other
+ * host's, was closed. */
+int freshness_record_fd(const struct native *n, const uint8_t uuid[UUID_SIZE],
+    bool make, uint64_t epoch, int *fd, struct err *err);
+/* Locks that, and judges: ERR_BUSY; ERR_STALE where the state at epoch is not
+ * later than all that this host has had. *last is the record's epoch. */
+int freshness_record_judge(int fd, const uint8_t uuid[UUID_SIZE],
+    uint64_t epoch, uint64_t *last, struct err *err);
+/* f, the host's own records, becomes the owner at epoch, which is in the file
+ * and on the disk. Takes fd, also on failure. */
+int freshness_record_take(struct freshness *f, int fd,
     const uint8_t uuid[UUID_SIZE], uint64_t epoch, struct err *err);
 /* Removes the record of a destroyed VM. */
 int freshness_forget(struct freshness *f, const uint8_t uuid[UUID_SIZE],

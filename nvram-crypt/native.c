@@ -12,7 +12,7 @@
 
 struct native {
 	struct native_key key;
-	int records_fd;
+	int records_fd, directory_fd;
 };
 
 /* The three directories, from the outside in. The records' one is there
@@ -72,7 +72,7 @@ native_open(struct native **out, const struct native_config *config,
 		rc = err_set(err, ERR_INTERNAL, "out of memory");
 		goto out;
 	}
-	n->records_fd = -1;
+	n->records_fd = n->directory_fd = -1;
 	if (create)
 		native_key_clean(d.native, &owner);
 	rc = native_key_load(d.native, d.path, config, &owner, &n->key, err);
@@ -85,7 +85,8 @@ native_open(struct native **out, const struct native_config *config,
 	if (rc < 0)
 		goto out;
 	n->records_fd = d.records;
-	d.records = -1;
+	n->directory_fd = d.native;
+	d.records = d.native = -1;
 	*out = n;
 	n = NULL;
 out:
@@ -113,7 +114,8 @@ open_records(struct native **out, const struct native_config *config,
 		goto out;
 	}
 	n->records_fd = d.records;
-	d.records = -1;
+	n->directory_fd = d.native;
+	d.records = d.native = -1;
 	*out = n;
 out:
 	dirs_close(&d);
@@ -146,6 +148,8 @@ native_free(struct native *n)
 	secret_free(n->key.key);
 	if (n->records_fd >= 0)
 		close(n->records_fd);
+	if (n->directory_fd >= 0)
+		close(n->directory_fd);
 	free(n);
 }
 
@@ -171,4 +175,10 @@ int
 native_records_fd(const struct native *n)
 {
 	return n->records_fd;
+}
+
+int
+native_directory_fd(const struct native *n)
+{
+	return n->directory_fd;
 }

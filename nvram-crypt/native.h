@@ -6,6 +6,7 @@
  *
  *   STATE_DIR/native/key          the key, or its TPM-sealed form
  *   STATE_DIR/native/records/UUID freshness (see freshness.h)
+ *   STATE_DIR/native/migrate      migration/migrate-table.h
  *
  * All directories 0700 and files 0600, owned by `owner`, also when root makes
  * them on the owner's behalf.
@@ -56,5 +57,7 @@ const uint8_t *native_key_id(const struct native *n);
 const char *native_key_storage(const struct native *n);
 /* Descriptor of STATE_DIR/native/records. */
 int native_records_fd(const struct native *n);
+/* And of STATE_DIR/native. */
+int native_directory_fd(const struct native *n);
 
 #endif

@@ -76,6 +76,13 @@ nvram_keep_fresh(struct nvram *nv, struct freshness *f)
 	nv->freshness = f;
 }
 
+void
+nvram_keep_unconfirmed(struct nvram *nv, struct freshness *f)
+{
+	nv->freshness = f;
+	nv->unconfirmed = true;
+}
+
 static int
 read_anew(struct nvram **out, const struct nvram *old, struct err *err)
 {

@@ -114,9 +114,10 @@ write_contents(struct nvram *nv, const struct nvram_create_args *args,
 	    err);
 }
 
-int
-nvram_format(struct store *store, const struct nvram_create_args *args,
-    struct freshness_claim *claim, struct err *err)
+/* dek: takes a copy of the key; or NULL. */
+static int
+format(struct store *store, const struct nvram_create_args *args,
+    struct freshness_claim *claim, struct secret **dek, struct err *err)
 {
 	char name[] = "the new file";
 	struct nvram nv = { .store = store, .name = name, .synced = true };
@@ -128,15 +129,49 @@ nvram_format(struct store *store, const struct nvram_create_args *args,
 		return rc;
 	if ((rc = make_superblock(&nv, args, slot_size, err)) < 0 ||
 	    (rc = nvram_buffers_make(&nv, err)) < 0 ||
-	    (rc = write_zeros(store, nvram_slot_offset(&nv, SLOT_COUNT),
-	    err)) < 0 ||
+	    (!args->prepared && (rc = write_zeros(store,
+	    nvram_slot_offset(&nv, SLOT_COUNT), err)) < 0) ||
 	    (rc = write_contents(&nv, args, payload_size, err)) < 0)
 		goto out;
 	nvram_claim(&nv, claim);
+	if (dek != NULL && (*dek = secret_from(secret_bytes(nv.keys.dek),
+	    secret_size(nv.keys.dek))) == NULL)
+		rc = err_sys(err, errno, "cannot lock memory for a key");
 out:
 	nvram_keys_free(&nv.keys);
 	secret_free(nv.state[0]);
 	free(nv.io);
+	return rc;
+}
+
+int
+nvram_format(struct store *store, const struct nvram_create_args *args,
+    struct freshness_claim *claim, struct err *err)
+{
+	return format(store, args, claim, NULL, err);
+}
+
+int
+nvram_create_opened(struct nvram **out, struct store *store,
+    const struct nvram_create_args *args, struct err *err)
+{
+	struct freshness_claim claim;
+	struct secret *dek = NULL;
+	int rc;
+
+	*out = NULL;
+	if ((rc = format(store, args, &claim, &dek, err)) < 0) {
+		store->ops->close(store);
+		goto out;
+	}
+	if ((rc = nvram_open_store(out, store, "the new file", err)) < 0)
+		goto out;
+	if ((rc = nvram_unlock_dek(*out, secret_bytes(dek), err)) < 0) {
+		nvram_close(*out);
+		*out = NULL;
+	}
+out:
+	secret_free(dek);
 	return rc;
 }
 

@@ -351,6 +351,32 @@ nvram_acquire_lent(struct nvram *nv, struct freshness *f, struct err *err)
 }
 
 int
+nvram_raise_epoch(struct nvram *nv, uint64_t epoch, struct err *err)
+{
+	struct superblock next;
+	uint64_t before = nv->sb.header.epoch;
+	int rc;
+
+	if ((rc = nvram_check_writable(nv, "raise its epoch", err)) < 0)
+		return rc;
+	if (before >= epoch)
+		return 0;
+	if ((rc = nvram_check_number(nv, "epoch", epoch, err)) < 0 ||
+	    (rc = nvram_settle(nv, err)) < 0 || (nv->freshness != NULL &&
+	    (rc = freshness_raise(nv->freshness, epoch, err)) < 0))
+		return rc;
+	next = nv->sb;
+	next.header.epoch = epoch;
+	nvram_set_floor(&next, &nv->slot);
+	nv->unconfirmed = nv->freshness != NULL;
+	rc = nvram_superblock_put(nv, &next, nv->keys.superblock, false, err);
+	/* The file says what it did, or is to be settled to say so. */
+	if (rc < 0 && nv->freshness != NULL)
+		(void)freshness_raise(nv->freshness, before, NULL);
+	return rc;
+}
+
+int
 nvram_set_state_version(struct nvram *nv, uint32_t version, struct err *err)
 {
 	struct superblock next = nv->sb;

@@ -101,6 +101,9 @@ struct nvram_create_args {
 	uint64_t epoch;			/* 0: the first; else one that was
 					 * granted for a state that goes on */
 	struct freshness_claim *claim;	/* what the new file claims; or NULL */
+	bool prepared;			/* nvram_create_store: the store was
+					 * written before with another's file of
+					 * the same size */
 };
 
 /* Makes a new file, mode 0600, whole or not at all: written under a temporary
@@ -110,6 +113,11 @@ int nvram_create(const struct nvram_create_args *args, struct err *err);
 /* Writes a new file's contents to a store, which stays the caller's; path and
  * freshness are not used. */
 int nvram_create_store(struct store *store,
+    const struct nvram_create_args *args, struct err *err);
+
+/* The same, opened too, without asking for a key again. Takes the store, also on
+ * failure. */
+int nvram_create_opened(struct nvram **out, struct store *store,
     const struct nvram_create_args *args, struct err *err);
 
 /* Opens and, with writable, takes the OFD lock (ERR_BUSY says who, from the
@@ -178,6 +186,9 @@ int nvram_offer(struct nvram *nv,
 int nvram_take_up(struct nvram *nv, struct freshness *f,
     const uint8_t session[FRESHNESS_SESSION_SIZE], bool back,
     struct err *err);
+/* For a state that comes from where the VM went on without this file: an epoch
+ * that is no lower than this. On the disk, and the record knows. */
+int nvram_raise_epoch(struct nvram *nv, uint64_t epoch, struct err *err);
 /* Whom the owner record names from the next nvram_acquire on, for a process
  * that people know by another one's pid; the caller's if never called. */
 void nvram_act_for(struct nvram *nv, pid_t pid);
@@ -259,6 +270,8 @@ int nvram_adopt(struct nvram **out, int fd, const char *name,
     const struct nvram_handover *h, struct err *err);
 /* f as for nvram_acquire, and adopted as the file was. */
 void nvram_keep_fresh(struct nvram *nv, struct freshness *f);
+/* The same, and f is still to be told of the file's epoch: freshness_confirm. */
+void nvram_keep_unconfirmed(struct nvram *nv, struct freshness *f);
 
 /* Protectors, on a file that is unlocked, writable and (where it has a
  * freshness record) acquired. index: slot in header->protectors. Removing the

@@ -46,6 +46,15 @@ struct protector {
 	uint8_t body[PROTECTOR_BODY_MAX];	/* the kind's own format */
 };
 
+/* What a VM's states are sealed under for hosts that have not got its file, and
+ * to whom the trust authority gives the VM's key. */
+struct authority_move {
+	struct secret *key;		/* AUTHORITY_MOVE_SIZE; NULL: none */
+	uint8_t wrapped[AGENT_WRAPPED_MAX];	/* what it follows from */
+	size_t wrapped_size;
+};
+#define AUTHORITY_MOVE_SIZE 32
+
 /* What the caller can offer to open or make protectors; NULL where it has
  * not got one. The caller keeps ownership. */
 struct protector_creds {
@@ -55,6 +64,9 @@ struct protector_creds {
 	/* authority: the next one made gets a new KEK in the KMS, which clears
 	 * it. NULL: none does. */
 	bool *new_kek;
+	/* authority: takes what follows from the key that was had. NULL: not
+	 * wanted. */
+	struct authority_move *move;
 };
 
 /* What a wrapped DEK is bound to. */
@@ -89,5 +101,14 @@ int protector_make(const struct protector_ops *ops,
     const struct protector_creds *creds,
     const struct protector_binding *binding, const struct secret *dek,
     struct protector *p, struct err *err);
+
+/* The wrapped key in an authority's protector; lent. ERR_FORMAT. */
+int authority_wrapped(const struct protector *p, struct agent_bytes *wrapped,
+    struct err *err);
+/* That of the wrapped key, from the authority unless it is there already. */
+int authority_move_get(struct authority_move *m, struct agent *a,
+    const uint8_t uuid[UUID_SIZE], const struct agent_bytes *wrapped,
+    int timeout_ms, struct err *err);
+void authority_move_reset(struct authority_move *m);
 
 #endif

@@ -86,9 +86,40 @@ run_get_capability(struct monitor *m, struct client *c, struct buf *request)
 }
 
 static void
+init_refused_done(struct monitor *m, struct client *c,
+    const struct message *reply)
+{
+	(void)reply;
+	m->powered = false;
+	if (c != NULL)
+		(void)control_answer(c, TPM_IOERROR);
+}
+
+/* libtpms has taken the state, but there is no place for it. */
+static void
+refuse_init(struct monitor *m, struct client *c, const struct err *why)
+{
+	struct message q = { .type = ORDER_STOP };
+
+	log_event(LOG_LEVEL_ERROR, "migration.refused", "reason=\"%s\" "
+	    "consequence=\"the TPM stays on the host that it comes from\"",
+	    why->text);
+	m->state_set = false;
+	incoming_reset(&m->incoming);
+	storage_give_up(m->storage);
+	monitor_order(m, c, &q, -1, init_refused_done);
+}
+
+static void
 init_done(struct monitor *m, struct client *c, const struct message *reply)
 {
 	uint32_t result = (uint32_t)reply->result;
+	struct err err = { 0 };
+
+	if (result == TPM_SUCCESS && storage_arrived(m->storage, &err) < 0) {
+		refuse_init(m, c, &err);
+		return;
+	}
 
 	m->powered = result == TPM_SUCCESS;
 	m->state_set = false;

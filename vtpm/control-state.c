@@ -100,6 +100,7 @@ seal(struct monitor *m, uint32_t kind, size_t size, struct err *err)
 		.state_version = tpm_library_version() };
 	int rc;
 
+	memcpy(e.name, storage_header(m->storage)->name, sizeof(e.name));
 	control_forget_blob(m);
 	if (!session_goes_on(m, kind) && (rc = begin_session(m, err)) < 0)
 		return rc;
@@ -110,6 +111,9 @@ seal(struct monitor *m, uint32_t kind, size_t size, struct err *err)
 		return rc;
 	m->outgoing.kind = kind;
 	m->outgoing.given |= bit(kind);
+	if (m->outgoing.given == m->outgoing.members &&
+	    (rc = storage_sent(m->storage, err)) < 0)
+		return rc;
 	if (m->outgoing.given == m->outgoing.members)
 		storage_lend(m->storage);
 	return 0;
@@ -341,7 +345,8 @@ control_before_init(struct monitor *m, bool *discard)
 		log_error("INIT: %s", err.text);
 		return TPM_IOERROR;
 	}
-	if ((rc = incoming_complete(&m->incoming, &err)) == 0)
+	if ((rc = incoming_complete(&m->incoming, &err)) == 0 &&
+	    (rc = storage_receive(m->storage, &err)) == 0)
 		return TPM_SUCCESS;
 	log_event(LOG_LEVEL_ERROR, "migration.refused", "reason=\"%s\" "
 	    "consequence=\"the nvram file is as it was\"", err.text);

@@ -28,13 +28,11 @@ static const struct ctl_option options[] = {
 	{ 0 },
 };
 
-/* The file stays what it is until a vtpmd has taken up the state. */
+/* The state as it is, with this note or none. */
 static int
-accept_saved_state(struct nvram *nv, struct err *err)
+commit_with(struct nvram *nv, const struct note *note, struct err *err)
 {
-	struct note note = { .what = NOTE_ACCEPTED,
-		.made = (uint64_t)time(NULL) };
-	uint8_t bytes[NOTE_SIZE];
+	uint8_t bytes[NOTE_SIZE_MAX];
 	struct nvram_record records[3] = { { .kind = NVRAM_PERMANENT },
 		{ .kind = NVRAM_VOLATILE } };
 	size_t n = 1;
@@ -46,10 +44,37 @@ accept_saved_state(struct nvram *nv, struct err *err)
 	if (nvram_get(nv, NVRAM_VOLATILE, &records[1].data, &records[1].size,
 	    NULL) == 0)
 		n++;
-	note_encode(&note, bytes);
-	records[n++] = (struct nvram_record){ NVRAM_MIGRATION, bytes,
-		sizeof(bytes) };
+	if (note != NULL)
+		records[n++] = (struct nvram_record){ NVRAM_MIGRATION, bytes,
+			note_encode(note, bytes) };
 	return nvram_commit(nv, records, n, err);
+}
+
+/* The file stays what it is until a vtpmd has taken up the state. */
+static int
+accept_saved_state(struct nvram *nv, struct err *err)
+{
+	const struct note note = { .what = NOTE_ACCEPTED,
+		.made = (uint64_t)time(NULL) };
+
+	return commit_with(nv, &note, err);
+}
+
+/* A VM that has moved: from now on it is this copy that counts. */
+static int
+take_back(struct nvram *nv, struct err *err)
+{
+	const uint8_t *data;
+	struct note note;
+	size_t size;
+	int rc;
+
+	if (nvram_get(nv, NVRAM_MIGRATION, &data, &size, NULL) < 0)
+		return 0;
+	if ((rc = note_decode(data, size, &note, err)) < 0 ||
+	    note.what != NOTE_SENT)
+		return rc;
+	return commit_with(nv, NULL, err);
 }
 
 static int
@@ -112,7 +137,8 @@ run(struct ctl *ctl, struct err *err)
 	    ctl_open_to_change(ctl, !saved_state, &nv, err);
 	if (rc < 0)
 		return rc;
-	if (saved_state && (rc = accept_saved_state(nv, err)) < 0)
+	rc = saved_state ? accept_saved_state(nv, err) : take_back(nv, err);
+	if (rc < 0)
 		return ctl_close_changed(nv, rc, err);
 	h = nvram_header(nv);
 	rc = ctl_print(ctl, json_pack("{s:o, s:o, s:I}",
@@ -136,6 +162,9 @@ const struct ctl_command ctl_accept_restore = {
 	    "that a passphrase or this host's key opens; then this host\n"
 	    "keeps the record, and nothing keeps other hosts from using "
 	    "other copies.\n"
+	    "A VM that has moved to a host without this file is taken back "
+	    "so: only if it does not\nrun there, and never will with the state "
+	    "it took.\n"
 	    "With --saved-state the file is left as it is, and vtpmd takes up "
 	    "the next state\nthat QEMU brings in for this VM, however old: "
 	    "of a VM that was saved to a file, or\na snapshot.\n",

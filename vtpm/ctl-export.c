@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "migration/bundle.h"
+#include "migration/note.h"
 #include "vtpm/ctl-export.h"
 #include "vtpm/tpm.h"
 
@@ -98,6 +99,25 @@ settle(struct ctl *one, struct nvram **nv, struct err *err)
 	return rc < 0 ? rc : nvram_release(*nv, err);
 }
 
+/* What it held is where it has moved to. */
+static int
+check_here(const struct nvram *nv, const char *file, struct err *err)
+{
+	const uint8_t *data;
+	struct note note;
+	size_t size;
+	int rc;
+
+	if (nvram_get(nv, NVRAM_MIGRATION, &data, &size, NULL) < 0)
+		return 0;
+	if ((rc = note_decode(data, size, &note, err)) < 0 ||
+	    note.what != NOTE_SENT)
+		return rc;
+	return err_set(err, ERR_STALE, "%s: the VM has moved to a host that "
+	    "does not share this file: export it there, or take it back with "
+	    "vtpmctl accept-restore", file);
+}
+
 int
 ctl_export_open(const struct ctl *ctl, const char *file,
     struct ctl_export *e, struct err *err)
@@ -106,7 +126,8 @@ ctl_export_open(const struct ctl *ctl, const char *file,
 
 	memset(e, 0, sizeof(*e));
 	if ((rc = lend(ctl, file, &e->ctl, err)) < 0 ||
-	    (rc = settle(&e->ctl, &e->nv, err)) < 0)
+	    (rc = settle(&e->ctl, &e->nv, err)) < 0 ||
+	    (rc = check_here(e->nv, file, err)) < 0)
 		return rc;
 	e->records[0].kind = NVRAM_PERMANENT;
 	if ((rc = nvram_get(e->nv, NVRAM_PERMANENT, &e->records[0].data,

@@ -35,6 +35,8 @@ enum handover_type {
 	HANDOVER_READY,		/* payload: text */
 	HANDOVER_FAILED,	/* payload: text */
 	HANDOVER_GO,
+	HANDOVER_KEYS,		/* migration keys; payload: their file's key.
+				 * Among the clients; may be missing */
 };
 
 struct handover_message {

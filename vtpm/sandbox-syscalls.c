@@ -61,6 +61,15 @@ static const int monitor_only[] = {
 	SYS_rt_sigaction,
 };
 
+/* Names: of the new file, of a record. */
+static const int porter_only[] = {
+	SYS_openat, SYS_linkat, SYS_unlinkat, SYS_renameat, SYS_renameat2,
+#ifdef SYS_link
+	SYS_link, SYS_unlink, SYS_rename,	/* old architectures' */
+#endif
+	SYS_fsync, SYS_fchown, SYS_geteuid,
+};
+
 static void
 allow(struct syscall_filter *f, const int *calls, size_t n)
 {
@@ -101,6 +110,13 @@ sandbox_filter_monitor(struct syscall_filter *f)
 	    WORKER_CANCEL_SIGNAL);
 }
 
+void
+sandbox_filter_porter(struct syscall_filter *f)
+{
+	sandbox_filter_monitor(f);
+	allow(f, porter_only, COUNT(porter_only));
+}
+
 int
 sandbox_syscalls_worker(struct err *err)
 {
@@ -119,6 +135,15 @@ sandbox_syscalls_monitor(struct err *err)
 	return syscall_filter_load(&f, err);
 }
 
+int
+sandbox_syscalls_porter(struct err *err)
+{
+	struct syscall_filter f;
+
+	sandbox_filter_porter(&f);
+	return syscall_filter_load(&f, err);
+}
+
 #else	/* SANITIZERS: their runtime makes system calls of its own */
 
 int
@@ -130,6 +155,13 @@ sandbox_syscalls_worker(struct err *err)
 
 int
 sandbox_syscalls_monitor(struct err *err)
+{
+	(void)err;
+	return 0;
+}
+
+int
+sandbox_syscalls_porter(struct err *err)
 {
 	(void)err;
 	return 0;

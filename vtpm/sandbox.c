@@ -116,6 +116,7 @@ struct landlock_beneath {
 #define LANDLOCK_READ_FILE (1ull << 2)
 #define LANDLOCK_READ_DIR (1ull << 3)
 #define LANDLOCK_REMOVE_FILE (1ull << 5)
+#define LANDLOCK_MAKE_REG (1ull << 8)
 
 static int
 landlock_abi(void)
@@ -219,6 +220,27 @@ out:
 	return rc;
 }
 
+int
+sandbox_paths_porter(const char *directory, const int *records, size_t n,
+    struct err *err)
+{
+	int set, rc;
+
+	if ((rc = make_rules(&set, err)) < 0 || set < 0)
+		return rc;
+	rc = allow_path(set, directory, LANDLOCK_READ_DIR |
+	    LANDLOCK_MAKE_REG | LANDLOCK_REMOVE_FILE, err);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (records[i] >= 0)
+			rc = allow_beneath(set, records[i],
+			    LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE |
+			    LANDLOCK_MAKE_REG | LANDLOCK_REMOVE_FILE, err);
+	if (rc == 0)
+		rc = enter_rules(set, err);
+	close(set);
+	return rc;
+}
+
 #else	/* SANITIZERS: their runtime reads /proc when it reports */
 
 int
@@ -232,6 +254,17 @@ int
 sandbox_paths_supervisor(const int *remove_in, size_t n, struct err *err)
 {
 	(void)remove_in;
+	(void)n;
+	(void)err;
+	return 0;
+}
+
+int
+sandbox_paths_porter(const char *directory, const int *records, size_t n,
+    struct err *err)
+{
+	(void)directory;
+	(void)records;
 	(void)n;
 	(void)err;
 	return 0;

@@ -27,14 +27,22 @@ int sandbox_paths(struct err *err);
  * descriptors (-1s are passed over) names may be removed. */
 int sandbox_paths_supervisor(const int *remove_in, size_t n, struct err *err);
 
+/* The same, but in directory a file may get a name and lose it, and in the n
+ * behind records (-1s are passed over) files may be opened and made. */
+int sandbox_paths_porter(const char *directory, const int *records, size_t n,
+    struct err *err);
+
 /* seccomp allow lists. The worker dies of anything else (SIGSYS); the monitor,
  * which must survive a library that tries something new, gets EPERM. */
 int sandbox_syscalls_worker(struct err *err);
 int sandbox_syscalls_monitor(struct err *err);
+/* A porter's (porter.h), as the monitor's. */
+int sandbox_syscalls_porter(struct err *err);
 
 /* The lists alone, for the tests. */
 struct syscall_filter;
 void sandbox_filter_worker(struct syscall_filter *f);
 void sandbox_filter_monitor(struct syscall_filter *f);
+void sandbox_filter_porter(struct syscall_filter *f);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The open file goes to another program's monitor: an upgrade. */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "nvram-crypt/freshness-authority.h"
@@ -24,6 +25,10 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 	if ((rc = storage_check_fence(s, err)) < 0)
 		return rc;
 	h->record = freshness_hand_over(s->freshness);
+	h->keys = s->keys_fd;
+	if (s->keys_fd >= 0)
+		memcpy(h->keys_key, secret_bytes(s->keys_key),
+		    sizeof(h->keys_key));
 	if ((rc = nvram_hand_over(s->nv, &h->file, &h->secret, err)) < 0)
 		return rc;
 	/* Its last word to the agent may have been answered so. */
@@ -50,13 +55,12 @@ storage_adopt(struct storage **out, const struct storage_handover *h,
 	int rc;
 
 	*out = NULL;
-	if ((s = calloc(1, sizeof(*s))) == NULL) {
+	if ((s = storage_new(agent)) == NULL) {
 		close(h->file);
 		if (h->record >= 0)
 			close(h->record);
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	}
-	s->agent = agent;
 	rc = nvram_adopt(&s->nv, h->file, path, &h->secret, err);
 	if (rc == 0 && h->record >= 0)
 		rc = adopt_record(s, h->record, err);
@@ -67,6 +71,7 @@ storage_adopt(struct storage **out, const struct storage_handover *h,
 		return rc;
 	}
 	nvram_keep_fresh(s->nv, s->freshness);
+	s->floor = nvram_header(s->nv)->epoch;
 	if ((rc = storage_read_note(s, err)) < 0) {
 		storage_free(s);
 		return rc;

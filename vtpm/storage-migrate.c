@@ -4,6 +4,7 @@
  * goes along: doc/migration-format.md, "Who owns the state".
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,32 +53,6 @@ storage_read_note(struct storage *s, struct err *err)
 	return 0;
 }
 
-/* -- the keys that wrap a session's -- */
-
-/* Whoever has the DEK can read all that the file held anyway. */
-static int
-file_kek(const struct storage *s, struct envelope_kek *kek, struct err *err)
-{
-	const struct nvram_header *h = nvram_header(s->nv);
-
-	kek->protector = ENVELOPE_BY_FILE;
-	memcpy(kek->id, h->dek_id, sizeof(kek->id));
-	return nvram_derive_key(s->nv, "vtpmd envelope file key", h->uuid,
-	    UUID_SIZE, kek->key, err);
-}
-
-static int
-find_kek(void *arg, struct envelope_kek *kek, struct err *err)
-{
-	const struct storage *s = arg;
-
-	if (kek->protector != ENVELOPE_BY_FILE || kek->params_size != 0 ||
-	    memcmp(kek->id, nvram_header(s->nv)->dek_id,
-	    sizeof(kek->id)) != 0)
-		return ERR_NOTFOUND;
-	return file_kek(s, kek, err);
-}
-
 /* -- out -- */
 
 /* The authority is told before any of the session leaves: so if that fails there
@@ -97,25 +72,53 @@ put_note(struct storage *s, struct err *err)
 	return 0;
 }
 
+/* The state went to hosts that have no part in this file: whether they run it,
+ * only people know. */
+int
+storage_check_sent(const struct storage *s, struct err *err)
+{
+	char to[2 * ENVELOPE_ID_SIZE + 1], when[32] = "";
+	time_t made = (time_t)s->note.made;
+	struct tm tm;
+
+	if (!s->noted || s->note.what != NOTE_SENT)
+		return 0;
+	for (size_t i = 0; i < ENVELOPE_ID_SIZE; i++)
+		snprintf(to + 2 * i, 3, "%02x", s->note.hosts[0][i]);
+	if (gmtime_r(&made, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return err_set(err, ERR_STALE, "the VM has moved: its TPM's state was "
+	    "handed out on %s, at epoch %llu, for the host with the migration "
+	    "key %s%s, and may be in use there. If it is not, and never will "
+	    "be, take this copy into use with: vtpmctl accept-restore FILE",
+	    when, (unsigned long long)s->note.epoch, to,
+	    s->note.n_hosts > 1 ? " or another one" : "");
+}
+
 int
 storage_hand_out(struct storage *s, struct envelope_session **session,
     struct err *err)
 {
-	struct envelope_kek kek = { 0 };
-	struct note before = s->note;
+	struct envelope_kek keks[ENVELOPE_PROTECTORS_MAX] = { 0 };
+	struct note before = s->note, note = { .what = NOTE_HANDED_OUT,
+		.made = (uint64_t)time(NULL) };
 	bool noted = s->noted;
+	size_t n = 0;
 	int rc;
 
 	*session = NULL;
+	if (s->hold == STORAGE_ARRIVING)
+		return storage_not_arrived(err);
 	if ((rc = storage_own(s, 0, err)) < 0 ||
-	    (rc = file_kek(s, &kek, err)) < 0 ||
+	    (rc = storage_keks(s, keks, &n, &note, err)) < 0 ||
 	    (rc = envelope_session_new(session, nvram_header(s->nv)->uuid,
-	    &kek, 1, err)) < 0)
+	    keks, n, err)) < 0)
 		goto out;
-	s->note = (struct note){ .what = NOTE_HANDED_OUT,
-		.made = (uint64_t)time(NULL) };
-	memcpy(s->note.session, envelope_session_id(*session),
-	    sizeof(s->note.session));
+	memcpy(note.session, envelope_session_id(*session),
+	    sizeof(note.session));
+	s->sending = note;
+	s->note = (struct note){ .what = NOTE_HANDED_OUT, .made = note.made };
+	memcpy(s->note.session, note.session, sizeof(s->note.session));
 	s->noted = true;
 	if ((rc = put_note(s, err)) < 0) {
 		/* One that got into the file goes with the next command. */
@@ -127,7 +130,7 @@ storage_hand_out(struct storage *s, struct envelope_session **session,
 		*session = NULL;
 	}
 out:
-	cleanse(kek.key, sizeof(kek.key));
+	cleanse(keks, sizeof(keks));
 	return rc;
 }
 
@@ -137,9 +140,10 @@ give(struct storage *s, enum storage_hold hold)
 {
 	struct err err = { 0 };
 
-	if (s->hold != STORAGE_OWNED || s->fenced)
+	/* A file that was made of what came is no source's: it stays. */
+	if (s->hold != STORAGE_OWNED || s->fenced || s->apart)
 		return;
-	storage_offer_again(s);
+	(void)storage_offer_again(s);
 	if (nvram_release(s->nv, &err) < 0) {
 		log_warning("the file is kept while the state travels: %s",
 		    err.text);
@@ -147,6 +151,24 @@ give(struct storage *s, enum storage_hold hold)
 	}
 	nvram_give(s->nv);
 	s->hold = hold;
+	s->raise_to = 0;
+}
+
+/* Not before, or a session that was cut short would keep the file from being
+ * started anew. */
+int
+storage_sent(struct storage *s, struct err *err)
+{
+	const struct note before = s->note;
+	int rc;
+
+	if (s->sending.what != NOTE_SENT ||
+	    !note_names(&s->note, s->sending.session))
+		return 0;
+	s->note = s->sending;
+	if ((rc = storage_write_note(s, err)) < 0)
+		s->note = before;
+	return rc;
 }
 
 static bool
@@ -182,22 +204,31 @@ storage_end_loan(struct storage *s)
 		    err.text);
 }
 
-void
+bool
 storage_offer_again(struct storage *s)
 {
 	struct err err = { 0 };
+	int rc;
 
 	if (!s->waits || !s->noted || s->note.what != NOTE_HANDED_OUT ||
 	    !nvram_wants_authority(s->nv))
-		return;
-	if (nvram_offer(s->nv, s->note.session, &err) < 0)
+		return false;
+	rc = s->apart ? freshness_authority_give_back(s->freshness,
+	    s->note.epoch, s->note.session, &err) :
+	    nvram_offer(s->nv, s->note.session, &err);
+	if (rc < 0)
 		log_warning("the state that came cannot be given back to its "
 		    "source: %s", err.text);
+	return s->apart;
 }
 
 void
 storage_give_up(struct storage *s)
 {
+	if (s->hold == STORAGE_ARRIVING) {
+		storage_arrival_forget(s);
+		return;
+	}
 	if (!s->waits)
 		return;
 	s->same = false;
@@ -237,8 +268,7 @@ check_unused(struct storage *s, const struct storage *before, struct err *err)
 	s->known = before->hold == STORAGE_LENT;
 	if (before->hold != STORAGE_LENT)
 		return 0;
-	if (s->noted && s->note.what == NOTE_HANDED_OUT && memcmp(
-	    s->note.session, before->lent, sizeof(before->lent)) == 0)
+	if (s->noted && note_names(&s->note, before->lent))
 		return 0;
 	return was_moved(s, err);
 }
@@ -252,6 +282,7 @@ take(struct storage *s, struct err *err)
 
 	if ((rc = nvram_take(&s->nv, err)) < 0)
 		return rc;
+	s->floor = nvram_header(s->nv)->epoch;
 	if ((rc = storage_read_note(s, err)) < 0 ||
 	    (rc = check_unused(s, &before, err)) < 0 ||
 	    /* The authority is asked once, when it is known for what. */
@@ -270,7 +301,8 @@ hold(struct storage *s, unsigned int wait_ms, struct err *err)
 	unsigned int waited = 0;
 	int rc;
 
-	if (s->hold == STORAGE_OWNED || s->hold == STORAGE_HELD)
+	if (s->hold == STORAGE_OWNED || s->hold == STORAGE_HELD ||
+	    s->hold == STORAGE_ARRIVING)
 		return 0;
 	if (s->moved)
 		return was_moved(s, err);
@@ -341,9 +373,19 @@ storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 {
 	int rc;
 
+	if (s->hold == STORAGE_ARRIVING)
+		return storage_not_arrived(err);
+	/* Who handed it out himself is told by his QEMU that it stays. */
+	if (s->waits && ((rc = hold(s, wait_ms, err)) < 0 ||
+	    (rc = storage_check_sent(s, err)) < 0)) {
+		storage_give_up(s);
+		return rc;
+	}
 	if ((rc = storage_own(s, wait_ms, err)) < 0)
 		return rc;
-	s->waits = false;
+	s->waits = s->apart = false;
+	storage_arrival_free(s);
+	s->floor = nvram_header(s->nv)->epoch;
 	if (!s->noted)
 		return 0;
 	s->noted = false;
@@ -354,80 +396,6 @@ storage_reclaim(struct storage *s, unsigned int wait_ms, struct err *err)
 
 /* -- what comes -- */
 
-static int
-refuse_older(const struct storage *s, const struct envelope *e,
-    struct err *err)
-{
-	return err_set(err, ERR_STALE, "it is older than the state in the "
-	    "nvram file, or was taken up once already (it was taken at epoch "
-	    "%llu, and the file is at epoch %llu). To go back to it on "
-	    "purpose: vtpmctl accept-restore --saved-state FILE, or "
-	    "[migration] allow_restore = yes",
-	    (unsigned long long)e->epoch,
-	    (unsigned long long)nvram_header(s->nv)->epoch);
-}
-
-static bool
-has_volatile(const struct storage *s)
-{
-	const uint8_t *data;
-	size_t size;
-
-	return nvram_get(s->nv, NVRAM_VOLATILE, &data, &size, NULL) == 0;
-}
-
-/* From the authority. The note says that no command has run since; so where
- * nobody has it on offer any more (its source was killed, started again, and
- * ended before a command), it is as any file that nobody has open. */
-static int
-claim(struct storage *s, const struct envelope *e, struct err *err)
-{
-	struct err why = { 0 };
-	int rc = nvram_take_up(s->nv, s->freshness, e->session, false, &why);
-
-	if (rc == ERR_STALE) {
-		why = (struct err){ 0 };
-		rc = nvram_acquire(s->nv, s->freshness, false, &why);
-	}
-	if (rc < 0)
-		return err_set(err, rc, "%s", why.text);
-	s->hold = STORAGE_OWNED;
-	s->same = !has_volatile(s);
-	return nvram_set_state_version(s->nv, s->version, err);
-}
-
-/* From here on the session is the one that is out: until a command runs, it
- * can be brought in again. What is not the state in the file will be stored,
- * and that takes an owner. */
-static int
-judge(struct storage *s, const struct envelope *e, struct err *err)
-{
-	bool known = s->noted && s->note.what == NOTE_HANDED_OUT &&
-	    memcmp(s->note.session, e->session, sizeof(e->session)) == 0;
-	bool accepted = s->noted && s->note.what == NOTE_ACCEPTED;
-	int rc;
-
-	s->known = known;
-	if (known && s->hold == STORAGE_HELD && nvram_wants_authority(s->nv))
-		return claim(s, e, err);
-	/* A volatile state in the file is not the one that came. */
-	if (known)
-		return has_volatile(s) ? storage_own(s, 0, err) : 0;
-	if (!accepted && !s->allow_restore)
-		return refuse_older(s, e, err);
-	if ((rc = storage_own(s, 0, err)) < 0)
-		return rc;
-	log_event(LOG_LEVEL_WARNING, "migration.restored", "epoch=%llu "
-	    "file_epoch=%llu allowed_by=%s consequence=\"the TPM goes back to "
-	    "an older state\"", (unsigned long long)e->epoch,
-	    (unsigned long long)nvram_header(s->nv)->epoch,
-	    accepted ? "accept-restore" : "configuration");
-	s->note = (struct note){ .what = NOTE_HANDED_OUT, .made = e->made };
-	memcpy(s->note.session, e->session, sizeof(s->note.session));
-	s->noted = true;
-	return 0;
-}
-
 int
 storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
     size_t size, struct envelope *e, struct secret **state, struct err *err)
@@ -435,11 +403,20 @@ storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
 	struct envelope_kek by;
 	int rc;
 
+	if (s->hold == STORAGE_ARRIVING)
+		return storage_arrival_open_blob(s, bytes, size, e, state,
+		    err);
 	if ((rc = hold(s, wait_ms, err)) < 0 ||
-	    (rc = envelope_open(bytes, size, nvram_header(s->nv)->uuid,
-	    find_kek, s, e, &by, state, err)) < 0)
+	    (rc = storage_unseal(s, bytes, size, nvram_header(s->nv)->uuid, e,
+	    &by, state, err)) < 0)
 		return rc;
-	if ((rc = judge(s, e, err)) < 0) {
+	if (by.protector == ENVELOPE_BY_AUTHORITY) {
+		secret_free(*state);
+		storage_arrive(s);
+		return storage_arrival_open_blob(s, bytes, size, e, state,
+		    err);
+	}
+	if ((rc = storage_judge(s, e, &by, err)) < 0) {
 		secret_free(*state);
 		*state = NULL;
 	}
@@ -470,14 +447,16 @@ storage_open_waiting(struct storage **out, const char *path,
     struct agent *agent, struct err *err)
 {
 	struct storage *s = NULL;
-	int rc;
+	int rc = 0;
 
 	*out = NULL;
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return storage_open_arriving(out, path, config, passphrase,
+		    agent, err);
 	for (size_t i = 0; i < LOOK_TRIES; i++) {
 		storage_free(s);
-		if ((s = calloc(1, sizeof(*s))) == NULL)
+		if ((s = storage_new(agent)) == NULL)
 			return err_sys(err, ENOMEM, "cannot open %s", path);
-		s->agent = agent;
 		s->hold = STORAGE_WAITING;
 		s->waits = true;
 		rc = look(s, path, config, passphrase, err);
@@ -489,6 +468,8 @@ storage_open_waiting(struct storage **out, const char *path,
 		storage_free(s);
 		return rc;
 	}
+	if (nvram_wants_authority(s->nv))
+		storage_prepare_arrival(s, path, config);
 	*out = s;
 	return 0;
 }

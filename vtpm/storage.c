@@ -40,6 +40,20 @@ look_for_name(struct storage *s, bool now)
 		    "root; see vtpmd(8)\"", where, where);
 }
 
+struct storage *
+storage_new(struct agent *agent)
+{
+	struct storage *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->agent = agent;
+	s->keys_fd = -1;
+	s->arrival.record = s->arrival.store = s->arrival.instances = -1;
+	s->arrival.porter.sock = -1;
+	return s;
+}
+
 int
 storage_check_fence(struct storage *s, struct err *err)
 {
@@ -110,7 +124,7 @@ storage_unlock(struct storage *s, const struct config *config,
 {
 	struct native_config native = config_native(config);
 	struct protector_creds creds = { .passphrase = passphrase,
-		.agent = s->agent };
+		.agent = s->agent, .move = &s->move };
 	int rc;
 
 	if ((rc = open_native(s, &native, passphrase != NULL ||
@@ -127,6 +141,7 @@ storage_unlock(struct storage *s, const struct config *config,
 	if (s->native == NULL &&
 	    (rc = native_open(&s->native, &native, true, err)) < 0)
 		return rc;
+	storage_keys_open(s);
 	return freshness_native(&s->freshness, s->native, err);
 }
 
@@ -139,9 +154,8 @@ storage_open(struct storage **out, const char *path,
 	int rc;
 
 	*out = NULL;
-	if ((s = calloc(1, sizeof(*s))) == NULL)
+	if ((s = storage_new(agent)) == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
-	s->agent = agent;
 	s->hold = STORAGE_OPENED;
 	if ((rc = nvram_open(&s->nv, path, true, err)) < 0 ||
 	    (rc = storage_unlock(s, config, passphrase, err)) < 0) {
@@ -159,8 +173,10 @@ storage_acquire(struct storage *s, struct err *err)
 
 	/* The supervisor, whose pid stays when this process is replaced. */
 	nvram_act_for(s->nv, getppid());
-	if ((rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0 ||
-	    (rc = storage_read_note(s, err)) < 0)
+	s->floor = nvram_header(s->nv)->epoch;
+	if ((rc = storage_read_note(s, err)) < 0 ||
+	    (rc = storage_check_sent(s, err)) < 0 ||
+	    (rc = nvram_acquire(s->nv, s->freshness, false, err)) < 0)
 		return rc;
 	s->hold = STORAGE_OWNED;
 	return 0;
@@ -177,6 +193,9 @@ storage_free(struct storage *s)
 {
 	if (s == NULL)
 		return;
+	storage_arrival_free(s);
+	storage_keys_close(s);
+	authority_move_reset(&s->move);
 	nvram_close(s->nv);
 	freshness_free(s->freshness);
 	native_free(s->native);
@@ -197,10 +216,8 @@ storage_close(struct storage *s, struct err *err)
 		rc = storage_own(s, 0, err);
 	/* The record is another's, and so is the end. */
 	if (s->hold == STORAGE_OWNED &&
-	    (rc = storage_check_fence(s, err)) == 0) {
-		storage_offer_again(s);
+	    (rc = storage_check_fence(s, err)) == 0 && !storage_offer_again(s))
 		rc = nvram_release(s->nv, err);
-	}
 	storage_abandon(s);
 	return rc;
 }
@@ -277,7 +294,7 @@ static int
 commit_by(struct storage *s, const struct way *way,
     struct nvram_record *records, size_t n, struct err *err)
 {
-	uint8_t note[NOTE_SIZE];
+	uint8_t note[NOTE_SIZE_MAX];
 	int rc;
 
 	s->undoable = false;
@@ -286,14 +303,14 @@ commit_by(struct storage *s, const struct way *way,
 	if (s->hold == STORAGE_HELD && (rc = storage_own(s, 0, err)) < 0)
 		return rc;
 	/* On offer it is what the authority was told. */
-	if (s->hold != STORAGE_OWNED || s->offered)
+	if ((s->hold != STORAGE_OWNED && !s->arrival.formatted) || s->offered)
 		return err_set(err, ERR_REFUSED, "the nvram file is not this "
 		    "vTPM's now: its state was handed out");
-	if (s->noted) {
-		note_encode(&s->note, note);
+	if (s->noted)
 		records[n++] = (struct nvram_record){ NVRAM_MIGRATION, note,
-			sizeof(note) };
-	}
+			note_encode(&s->note, note) };
+	if ((rc = nvram_raise_epoch(s->nv, s->raise_to, err)) < 0)
+		return rc;
 	for (size_t i = 0;; i++) {
 		rc = way->put(s->nv, records, n, err);
 		if (rc == 0)

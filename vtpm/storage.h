@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "migration/envelope.h"
+#include "migration/migrate-table.h"
 #include "nvram-crypt/nvram.h"
 #include "vtpm/config.h"
 #include "vtpm/tpm.h"
@@ -29,7 +30,9 @@ int storage_open(struct storage **out, const char *path,
  * then nothing is known of how old it is, and nothing can be stored. */
 int storage_acquire(struct storage *s, struct err *err);
 /* vtpmd --incoming: gets key and record ready, and takes neither lock nor
- * ownership. storage_own does, when a state has come. */
+ * ownership. storage_own does, when a state has come. Where there is no file
+ * one is made of a state that another host has sealed for this one:
+ * ERR_NOTFOUND where none can have. */
 int storage_open_waiting(struct storage **out, const char *path,
     const struct config *config, const struct secret *passphrase,
     struct agent *agent, struct err *err);
@@ -79,6 +82,8 @@ struct storage_handover {
 	struct nvram_handover secret;
 	int file;
 	int record;	/* of freshness; -1: none */
+	int keys;	/* of migration; -1: none */
+	uint8_t keys_key[MIGRATE_TABLE_KEY_SIZE];
 };
 int storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err);
@@ -87,6 +92,9 @@ void storage_abandon(struct storage *s);
 /* Takes the descriptors; path is for messages. Writes nothing. */
 int storage_adopt(struct storage **out, const struct storage_handover *h,
     const char *path, struct agent *agent, struct err *err);
+/* And the migration keys, which come later; takes fd. */
+void storage_adopt_keys(struct storage *s, int fd,
+    const uint8_t key[MIGRATE_TABLE_KEY_SIZE]);
 
 /* -- the state moves: storage-migrate.c -- */
 
@@ -96,6 +104,9 @@ void storage_allow_restore(struct storage *s, bool allow);
  * disk. */
 int storage_hand_out(struct storage *s, struct envelope_session **session,
     struct err *err);
+/* All of the session is about to be handed out: the file says so, on the disk,
+ * where it is for hosts that do not share it. */
+int storage_sent(struct storage *s, struct err *err);
 /* All of the session was handed out: whoever waits for the file may have it. A
  * failure is logged, and the file kept. */
 void storage_lend(struct storage *s);
@@ -112,6 +123,12 @@ int storage_own(struct storage *s, unsigned int wait_ms, struct err *err);
  * called before the TPM does anything. */
 int storage_reclaim(struct storage *s, unsigned int wait_ms,
     struct err *err);
+/* All of a session has come, and libtpms is about to take it: where there is no
+ * file, there is room for it from now on, under no name. */
+int storage_receive(struct storage *s, struct err *err);
+/* libtpms has taken it: that file gets its name, and this host a record of the
+ * VM. Afterwards, or where there was a file, nothing is to be done. */
+int storage_arrived(struct storage *s, struct err *err);
 /* Opens what came by SET_STATEBLOB: see envelope_open. Locks the file, waiting as
  * storage_own does; it is acquired only where what came is not the state in it.
  * ERR_STALE where it is not what was handed out last, and nobody has allowed

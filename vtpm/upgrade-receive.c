@@ -148,6 +148,12 @@ receive_clients(struct monitor *m, int sock, struct err *err)
 			return rc;
 		if (q.type == HANDOVER_END)
 			break;
+		if (q.type == HANDOVER_KEYS && q.fd >= 0 &&
+		    q.size == MIGRATE_TABLE_KEY_SIZE) {
+			storage_adopt_keys(m->storage, q.fd, q.payload);
+			cleanse(&q, sizeof(q));
+			continue;
+		}
 		if (q.fd < 0 || q.arg >= MONITOR_CLIENTS ||
 		    (q.type != HANDOVER_CLIENT && q.type != HANDOVER_PASSED))
 			return strange(&q, err);

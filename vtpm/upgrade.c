@@ -296,6 +296,8 @@ send_all(const struct monitor *m, const struct storage_handover *file,
 	    0, file->record, err)) < 0 ||
 	    (rc = handover_send(sock, HANDOVER_DATA, m->data_fd >= 0, NULL, 0,
 	    m->data_fd, err)) < 0 ||
+	    (file->keys >= 0 && (rc = handover_send(sock, HANDOVER_KEYS, 0,
+	    file->keys_key, sizeof(file->keys_key), file->keys, err)) < 0) ||
 	    (rc = send_clients(m, sock, err)) < 0)
 		return rc;
 	return handover_send(sock, HANDOVER_END, 0, NULL, 0, -1, err);
@@ -357,7 +359,8 @@ hand_over(struct monitor *m, const struct storage_handover *file, int document,
 static int
 switch_over(struct monitor *m, struct err *err)
 {
-	struct storage_handover file = { .file = -1, .record = -1 };
+	struct storage_handover file = { .file = -1, .record = -1,
+		.keys = -1 };
 	int document = -1, rc;
 
 	rc = prepare(m, &file, &document, err);

@@ -21,6 +21,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_export,
 	&ctl_import,
 	&ctl_migrate_check,
+	&ctl_migrate_key,
 	&ctl_upgrade,
 	&ctl_libvirt_enable,
 	&ctl_libvirt_disable,

@@ -2,9 +2,9 @@
 /*
  * What an agent sends to vtpmd: input after fail_begin's is a request (1: which,
  * in its low half; 0x10: the VM is watched; 0x20: ids are made those that were
- * asked for; 0x40: 16 more than the low half says), then messages, each size (2)
- * and bytes. They wait in the socket, and then its other end is gone. A message
- * that is taken is written back as the same bytes.
+ * asked for; 0x40: 16 more than the low half says), then messages, each size
+ * (2) and bytes. They wait in the socket, and then its other end is gone. A
+ * message that is taken is written back as the same bytes.
  */
 #include <string.h>
 #include <sys/socket.h>

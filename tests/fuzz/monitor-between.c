@@ -181,6 +181,36 @@ storage_lend(struct storage *s)
 	(void)s;
 }
 
+int
+storage_receive(struct storage *s, struct err *err)
+{
+	(void)s;
+	return fail_now() ? err_set(err, ERR_NOSPACE, "the disk is full") : 0;
+}
+
+int
+storage_arrived(struct storage *s, struct err *err)
+{
+	(void)s;
+	return fail_now() ? err_set(err, ERR_EXISTS, "it exists already") : 0;
+}
+
+int
+storage_sent(struct storage *s, struct err *err)
+{
+	(void)s;
+	return fail_now() ? err_sys(err, EIO, "cannot write") : 0;
+}
+
+void
+storage_adopt_keys(struct storage *s, int fd,
+    const uint8_t key[MIGRATE_TABLE_KEY_SIZE])
+{
+	(void)s;
+	(void)fd;
+	(void)key;
+}
+
 void
 storage_give_up(struct storage *s)
 {
@@ -201,6 +231,13 @@ storage_header(const struct storage *s)
 
 	(void)s;
 	return &header;
+}
+
+bool
+storage_moves(const struct storage *s)
+{
+	(void)s;
+	return false;
 }
 
 bool
@@ -512,6 +549,13 @@ storage_abandon(struct storage *s)
 	(void)(s);
 }
 
+bool
+storage_moves(const struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
 int
 storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err)
@@ -521,7 +565,7 @@ storage_hand_over(struct storage *s, struct storage_handover *h,
 		return err_sys(err, EIO, "cannot write");
 	memset(h, 0, sizeof(*h));
 	h->file = the.monitor.signal_fd;
-	h->record = -1;
+	h->record = h->keys = -1;
 	return 0;
 }
 

@@ -9,8 +9,8 @@ import socket
 import struct
 import threading
 
-TYPES = {1: "HELLO", 4: "KEY_OPEN", 6: "ACQUIRE", 7: "CONFIRM", 8: "RELEASE",
-         10: "ATTACH", 16: "OFFER", 17: "CLAIM", 18: "RECLAIM"}
+TYPES = {1: "HELLO", 3: "KEY_MAKE", 4: "KEY_OPEN", 6: "ACQUIRE",
+         7: "CONFIRM", 8: "RELEASE", 10: "ATTACH", 16: "OFFER", 17: "CLAIM", 18: "RECLAIM"}
 
 
 class Relay:

@@ -100,7 +100,21 @@ storage_rest(struct storage *s)
 }
 
 bool
+storage_moves(const struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
+bool
 storage_look(struct storage *s)
+{
+	(void)s;
+	return false;
+}
+
+bool
+storage_moves(const struct storage *s)
 {
 	(void)s;
 	return false;
@@ -117,6 +131,13 @@ void
 storage_abandon(struct storage *s)
 {
 	free(s);
+}
+
+bool
+storage_moves(const struct storage *s)
+{
+	(void)s;
+	return false;
 }
 
 int
@@ -207,4 +228,37 @@ storage_open_blob(struct storage *s, unsigned int wait_ms, const void *bytes,
 	(void)e;
 	*state = NULL;
 	return err_set(err, ERR_UNSUPPORTED, "there is no file");
+}
+
+int
+storage_receive(struct storage *s, struct err *err)
+{
+	(void)s;
+	(void)err;
+	return 0;
+}
+
+int
+storage_arrived(struct storage *s, struct err *err)
+{
+	(void)s;
+	(void)err;
+	return 0;
+}
+
+int
+storage_sent(struct storage *s, struct err *err)
+{
+	(void)s;
+	(void)err;
+	return 0;
+}
+
+void
+storage_adopt_keys(struct storage *s, int fd,
+    const uint8_t key[MIGRATE_TABLE_KEY_SIZE])
+{
+	(void)s;
+	(void)fd;
+	(void)key;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "nvram-crypt/freshness-authority.h"
+#include "nvram-crypt/freshness-instance.h"
 #include "nvram-crypt/nvram.h"
 #include "tests/unit/agent-for-tests.h"
 #include "tests/unit/nvram-fixture.h"
@@ -336,6 +337,85 @@ Test(authority, handed_over)
 	agent_free(a);
 	agent_free(b);
 	remove_instance(dir);
+}
+
+/* By one who has no file, with an instance that somebody else has opened. */
+Test(authority, given_back)
+{
+	char dir[] = "/tmp/vtpmd-test.XXXXXX";
+	const struct native_config config = { .state_dir = mkdtemp(dir),
+		.owner = (uid_t)-1 };
+	const uint8_t session[FRESHNESS_SESSION_SIZE] = "a session";
+	struct agent *a = agent_for_tests_new();
+	struct freshness_claim c = { .epoch = 5 };
+	struct freshness_grant grant;
+	struct err err = { 0 };
+	struct freshness *f;
+	int at, fd;
+
+	memset(&agent_for_tests, 0, sizeof(agent_for_tests));
+	cr_assert_eq(freshness_authority(&f, a, &config, NULL), 0);
+	cr_assert_eq(freshness_authority_give_back(f, 5, session, &err), 0);
+	cr_assert_not(count_asked(AGENT_OFFER), "there is nothing to give");
+	cr_assert_eq(freshness_instance_directory(&config, &at, &err), 0);
+	cr_assert_eq(freshness_instance_open(at, c.uuid, &fd, &err), 0);
+	freshness_authority_expect(f, fd);
+	cr_assert_eq(freshness_take_up(f, &c, session, false, &grant, &err), 0,
+	    "%s", err.text);
+	cr_assert_eq(grant.epoch, 6);
+	cr_assert_eq(freshness_authority_give_back(f, 5, session, &err), 0,
+	    "%s", err.text);
+	cr_assert(count_asked(AGENT_OFFER));
+	cr_assert_eq(freshness_confirm(f, &err), ERR_INTERNAL,
+	    "it is not owned any more");
+	close(at);
+	freshness_free(f);
+	agent_free(a);
+	remove_instance(dir);
+}
+
+/* It follows from K, and not from the wrapped one; nobody is asked twice. */
+Test(authority, key_of_a_move)
+{
+	struct authority_move made = { 0 }, had = { 0 };
+	struct agent_bytes wrapped;
+	struct setting s;
+	unsigned int asked;
+	uint8_t w[2] = { 0 };
+
+	make(&s);
+	s.creds.move = &made;
+	cr_assert_eq(protector_ops_by_kind(PROTECTOR_AUTHORITY)->wrap(
+	    &s.creds, &binding, s.dek, &s.p, NULL), 0);
+	s.creds.move = &had;
+	cr_assert_eq(open_it(&s, NULL), 0);
+	cr_assert_eq(secret_size(had.key), AUTHORITY_MOVE_SIZE);
+	cr_assert(secret_equal(made.key, had.key));
+	cr_assert_eq(authority_wrapped(&s.p, &wrapped, NULL), 0);
+	asked = agent_for_tests.asked;
+	cr_assert_eq(authority_move_get(&had, NULL, binding.uuid, &wrapped,
+	    1000, NULL), 0, "it is there");
+	cr_assert_eq(agent_for_tests.asked, asked);
+	authority_move_reset(&had);
+	cr_assert_eq(authority_move_get(&had, NULL, binding.uuid, &wrapped,
+	    1000, NULL), ERR_KEY, "nobody to ask");
+	agent_for_tests.refuse = ERR_KEY;
+	cr_assert_eq(authority_move_get(&had, s.agent, binding.uuid, &wrapped,
+	    1000, NULL), ERR_REFUSED);
+	cr_assert_null(had.key);
+	agent_for_tests.refuse = 0;
+	cr_assert_eq(authority_move_get(&had, s.agent, binding.uuid, &wrapped,
+	    5000, NULL), 0);
+	cr_assert(secret_equal(made.key, had.key));
+	agent_for_tests.other_key = true;
+	wrapped = (struct agent_bytes){ w, sizeof(w) };
+	cr_assert_eq(authority_move_get(&had, s.agent, binding.uuid, &wrapped,
+	    5000, NULL), 0);
+	cr_assert_not(secret_equal(made.key, had.key), "another K, another");
+	authority_move_reset(&made);
+	authority_move_reset(&had);
+	s.creds.move = NULL;
+	unmake(&s);
 }
 
 /* The grant is the authority's, but never one that goes back. */

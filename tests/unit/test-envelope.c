@@ -192,7 +192,7 @@ Test(envelope, refuses_other_vms_and_keys)
 	    &err), ERR_KEY);
 	wrong.key[0] ^= 1;
 	cr_assert_eq(open_as(bytes, size, vm, wrong, &e, &err), ERR_AUTH);
-	bytes[11] = 2;
+	bytes[11] = 3;
 	cr_assert_eq(open_as(bytes, size, vm, kek(ENVELOPE_BY_FILE, 7), &e,
 	    &err), ERR_UNSUPPORTED);
 	free(bytes);
@@ -303,11 +303,11 @@ Test(incoming, refuses_what_does_not_belong_together)
 Test(note, is_read_as_written_and_nothing_else)
 {
 	struct note n = { .what = NOTE_HANDED_OUT, .made = 1700000000 }, m;
-	uint8_t bytes[NOTE_SIZE];
+	uint8_t bytes[NOTE_SIZE_MAX];
 
 	memset(n.session, 5, sizeof(n.session));
-	note_encode(&n, bytes);
-	cr_assert_eq(note_decode(bytes, sizeof(bytes), &m, NULL), 0);
+	cr_assert_eq(note_encode(&n, bytes), NOTE_SIZE);
+	cr_assert_eq(note_decode(bytes, NOTE_SIZE, &m, NULL), 0);
 	cr_expect_eq(m.what, n.what);
 	cr_expect_eq(m.made, n.made);
 	cr_expect_arr_eq(m.session, n.session, sizeof(n.session));
@@ -315,10 +315,36 @@ Test(note, is_read_as_written_and_nothing_else)
 		cr_expect_eq(note_decode(bytes, i, &m, NULL),
 		    ERR_UNSUPPORTED);
 	bytes[3] = 2;
-	cr_expect_eq(note_decode(bytes, sizeof(bytes), &m, NULL),
+	cr_expect_eq(note_decode(bytes, NOTE_SIZE, &m, NULL),
 	    ERR_UNSUPPORTED);
 	bytes[3] = 1;
 	bytes[7] = 9;
+	cr_expect_eq(note_decode(bytes, NOTE_SIZE, &m, NULL),
+	    ERR_UNSUPPORTED);
+}
+
+Test(note, knows_the_hosts_that_a_state_went_to)
+{
+	struct note n = { .what = NOTE_SENT, .made = 1700000000, .epoch = 41,
+		.n_hosts = 2 }, m;
+	uint8_t bytes[NOTE_SIZE_MAX];
+	size_t size;
+
+	memset(n.session, 5, sizeof(n.session));
+	memset(n.hosts, 6, 2 * sizeof(n.hosts[0]));
+	size = note_encode(&n, bytes);
+	cr_assert_eq(size, 44 + 2 * 16);
+	cr_expect(bytes[3] == 2 && bytes[7] == 3 && bytes[39] == 41 &&
+	    bytes[43] == 2 && bytes[44] == 6 && bytes[size - 1] == 6);
+	cr_assert_eq(note_decode(bytes, size, &m, NULL), 0);
+	cr_expect_eq(memcmp(&n, &m, sizeof(n)), 0);
+	cr_expect(note_names(&m, n.session));
+	m.session[0] ^= 1;
+	cr_expect_not(note_names(&m, n.session));
+	for (size_t i = 0; i < size; i++)
+		cr_expect_eq(note_decode(bytes, i, &m, NULL),
+		    ERR_UNSUPPORTED);
+	bytes[43] = NOTE_HOSTS_MAX + 1;
 	cr_expect_eq(note_decode(bytes, sizeof(bytes), &m, NULL),
 	    ERR_UNSUPPORTED);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads as jansson does by itself, whatever is long in it. */
 #include <criterion/criterion.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "trust-authority/common/json-fast.h"
 
@@ -162,4 +164,39 @@ Test(json_fast, altered_texts, .timeout = 120)
 		}
 		compare(text, size);
 	}
+}
+
+static long
+faults(void)
+{
+	struct rusage used;
+
+	cr_assert_eq(getrusage(RUSAGE_SELF, &used), 0);
+	return used.ru_minflt;
+}
+
+/* What is put aside for a text is as large as that, not as what is left: of
+ * blocks too large for the heap each is a mapping, and its first page a
+ * fault. */
+Test(json_fast, many_texts_with_escapes)
+{
+	enum { COUNT = 200000, EACH = 5 };
+	char *text = malloc(COUNT * EACH + 1);
+	json_t *json;
+	long before;
+
+	cr_assert_not_null(text);
+	for (size_t i = 0; i < COUNT; i++)
+		memcpy(text + i * EACH, i == 0 ? "[\"\\n\"" : ",\"\\n\"",
+		    EACH);
+	text[COUNT * EACH] = ']';
+	cr_assert_eq(mallopt(M_MMAP_THRESHOLD, 4096), 1);
+	before = faults();
+	json = json_fast_load(text, COUNT * EACH + 1, NULL);
+	cr_assert_eq(json_array_size(json), COUNT);
+	cr_assert_str_eq(json_string_value(json_array_get(json, COUNT - 1)),
+	    "\n");
+	cr_assert_lt(faults() - before, COUNT / 2);
+	json_decref(json);
+	free(text);
 }

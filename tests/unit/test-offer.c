@@ -186,6 +186,47 @@ Test(offer, given_back_unused)
 	judged(&r, 6, 60, EPOCH_OLDER);
 }
 
+/* Who has a file of his own that he made of it has nothing to give but the word:
+ * what counts is the offerer's file. */
+Test(offer, given_back_by_one_without_the_file)
+{
+	struct epoch_record r = on_offer();
+
+	cr_assert_eq(offered(&r, 6, 0, session_1, &host_b, 1), EPOCH_STALE,
+	    "not his to give");
+	cr_assert_eq(taken(&r, 6, session_1, &host_b, 1), EPOCH_DONE);
+	cr_assert_eq(offered(&r, 6, 0, session_2, &host_b, 2), EPOCH_STALE);
+	cr_assert_eq(offered(&r, 5, 0, session_1, &host_b, 2), EPOCH_STALE);
+	cr_assert_eq(offered(&r, 6, 0, session_1, &host_a, 2), EPOCH_STALE);
+	cr_assert_eq(offered(&r, 6, 0, session_1, &host_b, 2), EPOCH_DONE);
+	cr_assert_eq(epoch_confirm(&r, 7, &host_b), EPOCH_STALE,
+	    "and then it runs nothing");
+	cr_assert_eq(back(&r, 6, session_1, &host_a, 3), EPOCH_DONE,
+	    "at once: no lease is waited for");
+	cr_assert_eq(r.epoch, 8);
+	judged(&r, 6, 60, EPOCH_FRESH);
+	judged(&r, 6, 61, EPOCH_FORKED);
+	judged(&r, 7, 70, EPOCH_OLDER);
+	cr_assert_eq(epoch_confirm(&r, 8, &host_a), EPOCH_DONE);
+	judged(&r, 6, 60, EPOCH_OLDER);
+
+	r = on_offer();
+	cr_assert_eq(taken(&r, 6, session_1, &host_b, 1), EPOCH_DONE);
+	cr_assert_eq(epoch_confirm(&r, 7, &host_b), EPOCH_DONE);
+	cr_assert_eq(offered(&r, 6, 0, session_1, &host_b, 2), EPOCH_STALE,
+	    "it has run");
+	cr_assert_eq(back(&r, 6, session_1, &host_a, 3), EPOCH_STALE);
+
+	r = on_offer();
+	cr_assert_eq(taken(&r, 6, session_1, &host_b, 1), EPOCH_DONE);
+	cr_assert_eq(offered(&r, 6, 0, session_1, &host_b, 2), EPOCH_DONE);
+	judged(&r, 7, 70, EPOCH_FRESH);		/* the same, and has not run */
+	cr_assert_eq(take(&r, 6, 60, &host_a2, 3), EPOCH_DONE,
+	    "the offerer's file opens");
+	cr_assert_eq(epoch_confirm(&r, 8, &host_a2), EPOCH_DONE);
+	judged(&r, 7, 70, EPOCH_OLDER);
+}
+
 Test(offer, its_claimer_dies)
 {
 	struct epoch_record r = on_offer();

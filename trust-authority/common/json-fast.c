@@ -70,30 +70,44 @@ unescaped(char c)
 	}
 }
 
-/* The lines of a certificate. */
+/* The quotation mark at its end; NULL: there is none. */
+static const char *
+end_of_text(const struct text *t)
+{
+	for (const char *at = t->at + 1; at < t->end; at++) {
+		if (*at == '"')
+			return at;
+		if (*at == '\\')
+			at++;
+	}
+	return NULL;
+}
+
+/* The lines of a certificate. With room for this text and not for all that is
+ * left: of many texts each would be a mapping of its own. */
 static json_t *
 take_escaped(struct text *t)
 {
-	size_t room = (size_t)(t->end - t->at), n = 0;
-	const char *at = t->at + 1;
-	char *out = malloc(room);
+	const char *end = end_of_text(t);
 	json_t *json = NULL;
+	char *out = NULL;
+	size_t n = 0;
 
-	for (; out != NULL && at < t->end && *at != '"'; at++) {
+	if (end == NULL || (out = malloc((size_t)(end - t->at))) == NULL)
+		goto out;
+	for (const char *at = t->at + 1; at < end; at++) {
 		char c = *at;
 
 		if (c == '\\') {
-			if (++at == t->end || (c = unescaped(*at)) == '\0')
+			if ((c = unescaped(*++at)) == '\0')
 				goto out;
 		} else if (!plain[(unsigned char)c]) {
 			goto out;
 		}
 		out[n++] = c;
 	}
-	if (out != NULL && at < t->end) {
-		json = json_stringn_nocheck(out, n);
-		t->at = at + 1;
-	}
+	json = json_stringn_nocheck(out, n);
+	t->at = end + 1;
 out:
 	if (out != NULL)
 		cleanse(out, n);

@@ -31,6 +31,19 @@ is_same(const struct epoch_offer *o, const struct epoch_claim *c)
 	    sizeof(o->digest)) == 0;
 }
 
+/*
+ * One that took the session up without the offerer's file has not run it, and
+ * gives it back: it knows the epoch that was offered, and nothing else of that
+ * file, which is the one that counts again. Nobody owns it until somebody comes.
+ */
+static bool
+gives_back(const struct epoch_record *r, uint64_t epoch,
+    const uint8_t session[EPOCH_SESSION_SIZE], const struct epoch_asker *who)
+{
+	return is_of(r, session) && !r->offer.open && !r->confirmed &&
+	    r->offer.epoch == epoch && r->epoch > epoch && epoch_owns(r, who);
+}
+
 enum epoch_step
 epoch_offer(struct epoch_record *r, const struct epoch_claim *c, bool synced,
     const uint8_t session[EPOCH_SESSION_SIZE], const struct epoch_asker *who,
@@ -39,6 +52,11 @@ epoch_offer(struct epoch_record *r, const struct epoch_claim *c, bool synced,
 	struct epoch_offer next = { .is = true, .open = true,
 		.synced = synced, .epoch = c->epoch, .at = now };
 
+	if (gives_back(r, c->epoch, session, who)) {
+		r->offer.open = true;
+		memset(&r->owner, 0, sizeof(r->owner));
+		return EPOCH_DONE;
+	}
 	if (!epoch_owns(r, who) || r->epoch != c->epoch || !r->confirmed)
 		return EPOCH_STALE;
 	if (is_of(r, session) && is_same(&r->offer, c))

@@ -31,6 +31,7 @@ stale_copy(struct epoch_request *a, struct err *err)
 {
 	const struct epoch_record *r = &a->record;
 	bool older = a->verdict == EPOCH_OLDER;
+	const char *owner = r->owner.host;
 	char text[96];
 
 	log_event(LOG_LEVEL_ERROR, "epoch.stale", "vm=%s host=%s reason=%s "
@@ -43,8 +44,8 @@ stale_copy(struct epoch_request *a, struct err *err)
 	if (older)
 		err_set(err, ERR_STALE, "this is an older copy of the VM %s: "
 		    "it is of epoch %" PRIu64 ", and the VM was last opened "
-		    "at epoch %" PRIu64, a->asked.text, a->claim.epoch,
-		    r->epoch);
+		    "at epoch %" PRIu64 "%s%s", a->asked.text, a->claim.epoch,
+		    r->epoch, owner[0] != '\0' ? ", on host " : "", owner);
 	else
 		err_set(err, ERR_STALE, "this is another copy of the VM %s "
 		    "than the one that was closed last: both are of epoch %"
