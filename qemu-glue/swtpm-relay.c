@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "qemu-glue/swtpm-relay.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -362,6 +364,31 @@ confine(const struct state *s, struct err *err)
 #endif
 }
 
+/* What the caller left open is not ours: whoever waits for the other end of it
+ * would wait for this process. */
+static int
+close_others(const struct state *s, int null, struct err *err)
+{
+	const int ours[] = { null, s->ctrl, s->tpm, s->client, s->r.listen,
+		s->r.platform, s->r.listen_dir, s->r.ctrl_dir };
+	struct dirent *entry;
+	DIR *list = opendir("/proc/self/fd");
+
+	if (list == NULL)
+		return err_sys(err, errno, "cannot list the open files");
+	while ((entry = readdir(list)) != NULL) {
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+		bool keep = fd < 3 || fd == dirfd(list);
+
+		for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+			keep = keep || fd == ours[i];
+		if (!keep)
+			close(fd);
+	}
+	closedir(list);
+	return 0;
+}
+
 static _Noreturn void
 relay_main(const struct relay *r, int ctrl)
 {
@@ -385,7 +412,7 @@ relay_main(const struct relay *r, int ctrl)
 	if (order(&s, CTRL_SET_DATAFD, NULL, 0, ends[1]) != 0)
 		_exit(1);
 	close(ends[1]);
-	if (confine(&s, &err) < 0)
+	if (close_others(&s, null, &err) < 0 || confine(&s, &err) < 0)
 		fprintf(stderr, "swtpm: %s\n", err.text);
 	else if (start_tpm(&s))
 		err.code = 0;

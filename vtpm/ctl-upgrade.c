@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vtpmctl upgrade: asks running vtpmds to go on as the installed program. */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +16,7 @@
 #include "base/buf.h"
 #include "base/fdio.h"
 #include "vtpm/control.h"
+#include "vtpm/ctl-process.h"
 #include "vtpm/listen.h"
 #include "vtpm/vtpmctl.h"
 
@@ -208,36 +207,22 @@ ask(const struct target *t, struct answer *a, struct err *err)
 
 /* -- which ones -- */
 
-/* The words of a process's command line, one NUL behind each. */
-static ssize_t
-read_command_line(const char *pid, char *line)
+/* The socket's path in vtpmd's --ctrl or swtpm's; "pid N" where there is
+ * none. */
+static void
+take_path(struct target *t, const char *address)
 {
-	char path[64];
-	ssize_t n;
-	int fd;
+	const char *path = address != NULL ? address : "";
 
-	snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return -1;
-	n = read(fd, line, COMMAND_LINE_MAX - 1);
-	close(fd);
-	line[n > 0 ? n : 0] = '\0';
-	return n;
-}
-
-/* The kernel's name of a process; its children have names of their own. */
-static bool
-is_vtpmd(const char *pid)
-{
-	char path[64], name[32] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return false;
-	(void)!read(fd, name, sizeof(name) - 1);
-	close(fd);
-	return strcmp(name, "vtpmd\n") == 0;
+	if (strncmp(path, "type=", 5) == 0)
+		path = (path = strstr(path, ",path=")) != NULL ? path + 6 : "";
+	else if (strncmp(path, "unix:", 5) == 0)
+		path += 5;
+	if (*path != '\0')
+		snprintf(t->path, sizeof(t->path), "%.*s",
+		    (int)strcspn(path, ","), path);
+	else
+		snprintf(t->path, sizeof(t->path), "pid %d", (int)t->pid);
 }
 
 /* A vtpmd by its process id, with the control socket in its command line. */
@@ -245,31 +230,20 @@ static int
 find_process(const char *pid, struct target *t, struct err *err)
 {
 	static char line[COMMAND_LINE_MAX];
-	ssize_t n = is_vtpmd(pid) ? read_command_line(pid, line) : -1;
+	ssize_t n = process_is_vtpmd(pid) ?
+	    process_read(pid, "cmdline", line, sizeof(line)) : -1;
 	const char *address = NULL;
 
 	for (const char *w = line; n > 0 && w < line + n; w += strlen(w) + 1)
 		if (strncmp(w, "--ctrl", 6) == 0 && (w[6] == '=' ||
 		    w[6] == '\0'))
 			address = w + 7;
-	if (address == NULL)
+	if (n <= 0 || (address == NULL && !process_has_listener(pid)))
 		return err_set(err, ERR_NOTFOUND, "process %s is not a vtpmd",
 		    pid);
-	if (strncmp(address, "unix:", 5) == 0)
-		address += 5;
 	t->pid = (pid_t)strtol(pid, NULL, 10);
-	snprintf(t->path, sizeof(t->path), "%.*s",
-	    (int)strcspn(address, ","), address);
+	take_path(t, address);
 	return 0;
-}
-
-static bool
-is_number(const char *text)
-{
-	for (const char *c = text; *c != '\0'; c++)
-		if (!isdigit((unsigned char)*c))
-			return false;
-	return *text != '\0';
 }
 
 /* -- what is said -- */
@@ -336,7 +310,8 @@ upgrade_all(const struct ctl *ctl, json_t *list, struct err *err)
 		struct target t = { .pid = 0 };
 		struct err why = { 0 };
 
-		if (!is_number(entry->d_name) || !is_vtpmd(entry->d_name))
+		if (!process_is_number(entry->d_name) ||
+		    !process_is_vtpmd(entry->d_name))
 			continue;
 		/* One that has ended meanwhile is none to upgrade. */
 		if (find_process(entry->d_name, &t, &why) < 0)
@@ -360,7 +335,7 @@ upgrade_one(const struct ctl *ctl, json_t *list, struct err *err)
 	struct target t = { .pid = 0 };
 	int rc;
 
-	if (is_number(what)) {
+	if (process_is_number(what)) {
 		if ((rc = find_process(what, &t, err)) < 0)
 			return rc;
 	} else {

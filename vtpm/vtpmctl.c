@@ -24,6 +24,9 @@ static const struct ctl_command *const commands[] = {
 	&ctl_migrate_key,
 	&ctl_upgrade,
 	&ctl_windows_check,
+	&ctl_libvirt_enable,
+	&ctl_libvirt_disable,
+	&ctl_libvirt_status,
 	&ctl_agent_status,
 	&ctl_version,
 };

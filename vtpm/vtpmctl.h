@@ -65,7 +65,8 @@ extern const struct ctl_command ctl_create, ctl_info, ctl_verify,
     ctl_protector_list, ctl_protector_add, ctl_protector_remove,
     ctl_cert_list, ctl_cert_export, ctl_rekey, ctl_accept_restore,
     ctl_destroy, ctl_upgrade, ctl_version, ctl_agent_status, ctl_export,
-    ctl_import, ctl_migrate_check, ctl_migrate_key, ctl_windows_check;
+    ctl_import, ctl_migrate_check, ctl_migrate_key, ctl_windows_check,
+    ctl_libvirt_enable, ctl_libvirt_disable, ctl_libvirt_status;
 
 /* ctl-options.c: fills ctl and the command's own values from argv (which
  * starts behind the command's name). */

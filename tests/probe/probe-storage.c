@@ -126,13 +126,6 @@ storage_abandon(struct storage *s)
 	free(s);
 }
 
-bool
-storage_moves(const struct storage *s)
-{
-	(void)s;
-	return false;
-}
-
 int
 storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err)
