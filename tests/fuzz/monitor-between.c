@@ -549,13 +549,6 @@ storage_abandon(struct storage *s)
 	(void)(s);
 }
 
-bool
-storage_moves(const struct storage *s)
-{
-	(void)s;
-	return fail_now();
-}
-
 int
 storage_hand_over(struct storage *s, struct storage_handover *h,
     struct err *err)
