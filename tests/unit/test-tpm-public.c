@@ -99,7 +99,8 @@ Test(template, names)
 	cr_assert_eq(tpm_template_ek("rsa2048")->cert_index, 0x01c00002);
 	cr_assert_eq(tpm_template_ek("p384")->cert_index, 0x01c00016);
 	cr_assert_eq(tpm_template_ek("p256")->cert_index, 0x01c0000a);
-	cr_assert_null(tpm_template_ek_at(3));
+	cr_assert_eq(tpm_template_ek("rsa3072")->cert_index, 0x01c0001c);
+	cr_assert_null(tpm_template_ek_at(4));
 }
 
 /* What is written is read again, and every prefix of it is refused. */
