@@ -16,6 +16,9 @@
 #define FIELD_AFTER_NAME 3
 #define FIELD_FLAGS 9
 #define FIELD_PENDING 31
+/* Also of one that still lives, where a signal that was sent ends it; 0 for who
+ * may not trace it. A signal that stops it stands there too. */
+#define FIELD_EXIT_CODE 52
 /* PF_EXITING, linux/sched.h; a zombie has it too. */
 #define FLAG_EXITING 0x4u
 
@@ -27,6 +30,8 @@ field_tells_end(unsigned int field, const char *text)
 		return (strtoul(text, NULL, 10) & FLAG_EXITING) != 0;
 	case FIELD_PENDING:
 		return (strtoul(text, NULL, 10) & 1ul << (SIGKILL - 1)) != 0;
+	case FIELD_EXIT_CODE:
+		return strtoul(text, NULL, 10) == SIGKILL;
 	default:
 		return false;
 	}
