@@ -133,8 +133,8 @@ ask_pcr(uint16_t hash, unsigned int pcr, uint8_t digest[ASK_DIGEST_MAX],
 	buf_put_u16be(&c.out, hash);
 	buf_put_u8(&c.out, 3);
 	for (unsigned int k = 0; k < 3; k++)
-		buf_put_u8(&c.out, pcr / 8 == k ?
-		    (uint8_t)(1u << pcr % 8) : 0);
+		buf_put_u8(&c.out, (uint8_t)(pcr / 8 == k ?
+		    1u << pcr % 8 : 0u));
 	if ((rc = exchange_send(&c, err)) < 0)
 		return rc;
 	buf_get_u32be(&c.in, &counter);
