@@ -24,7 +24,7 @@ give(struct monitor *m, enum tpm_state which, size_t at)
 	size_t size;
 
 	if (storage_load(m->storage, which, &data, &size, NULL) < 0 ||
-	    size > CHANNEL_AREA_SIZE - at)
+	    size == 0 || size > CHANNEL_AREA_SIZE - at)
 		return 0;
 	memcpy(m->channel.memory.shared->orders + at, data, size);
 	return size;
