@@ -288,8 +288,9 @@ run_mode(bool chardev, const char *program, int argc, char **argv)
 	if (rc == 0) {
 		/* getopt begins anew. */
 		optind = 0;
-		return vtpmd_main((int)arguments.count, arguments.words) == 0 ?
-		    EXIT_SUCCESS : EXIT_FAILURE;
+		rc = vtpmd_main((int)arguments.count, arguments.words);
+		argv_free(&arguments);
+		return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	argv_free(&arguments);
 	if (rc > 0)
