@@ -17,8 +17,9 @@ struct native_owner {
 /* Opens STATE_DIR (absolute), with create after making it and its missing
  * parents. As root without a named owner, *owner becomes the owner of the
  * STATE_DIR that is there, so that one run as root never locks the service
- * out; for the same reason an empty one of root's goes to a named owner. Returns a descriptor or a negative code; ERR_NOTFOUND if missing,
- * ERR_REFUSED if others may write in it. */
+ * out; for the same reason an empty one of root's goes to a named owner. Returns
+ * a descriptor or a negative code; ERR_NOTFOUND if missing, ERR_REFUSED if
+ * others may write in it. */
 int native_dir_open_state(const char *path, bool create,
     struct native_owner *owner, struct err *err);
 

@@ -122,8 +122,8 @@ int nvram_create_opened(struct nvram **out, struct store *store,
 
 /* Opens and, with writable, takes the OFD lock (ERR_BUSY says who, from the
  * owner record; one that names a process of this host that has ended is waited
- * for a little, PROCESS_LEAVES_MS: it may have been killed just now). Symbolic links are followed; anything but a regular file is
- * refused. Reads the superblocks; believes nothing yet. What is opened for
+ * for a little, PROCESS_LEAVES_MS: it may have been killed just now). Symbolic
+ * links are followed; anything but a regular file is refused. Reads the superblocks; believes nothing yet. What is opened for
  * reading only may be changed meanwhile by its owner: what seems torn then may
  * be whole a moment later. */
 int nvram_open(struct nvram **out, const char *path, bool writable,

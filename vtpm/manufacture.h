@@ -58,8 +58,8 @@ int manufacture_parse_srk(struct manufacture_plan *plan, const char *name,
 const char *manufacture_bank_name(uint16_t hash);
 
 /* Once per process: libtpms has one TPM. ca may be NULL where plan->certify is
- * set, or no EK is made: then there is no platform certificate either. *state is the permanent state, to be
- * freed with secret_free. */
+ * set, or no EK is made: then there is no platform certificate either. *state
+ * is the permanent state, to be freed with secret_free. */
 int manufacture(const struct manufacture_plan *plan, struct ek_ca *ca,
     struct secret **state, struct err *err);
 

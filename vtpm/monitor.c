@@ -132,7 +132,8 @@ monitor_end(struct monitor *m)
 		monitor_order(m, NULL, &order, -1, end_done);
 	else if (m->order.deadline > monitor_now() + END_TIMEOUT_MS)
 		m->order.deadline = monitor_now() + END_TIMEOUT_MS;
-	/* The loop gives it once the answer is there. What runs now may be a long key generation: do not wait for it. */
+	/* The loop gives it once the answer is there. What runs now may be a
+	 * long key generation: do not wait for it. */
 	kill(m->worker, WORKER_CANCEL_SIGNAL);
 }
 

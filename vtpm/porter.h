@@ -4,7 +4,8 @@
  * monitor can reach no path, and parses what comes; this one reaches three
  * directories, and does three things: it gives the new file its name, takes
  * that away again, and opens or makes a VM's freshness record, of this host's or
- * of what it is to the trust authority. It ends with its monitor, and what has no name by then is removed.
+ * of what it is to the trust authority. It ends with its monitor, and what has
+ * no name by then is removed.
  */
 #ifndef VTPM_PORTER_H
 #define VTPM_PORTER_H
